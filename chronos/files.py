@@ -1,0 +1,141 @@
+"""Never lose a file: write beside, fsync, rename; hashes; JSON that is checked when it is read.
+
+A leaf helper that every stage may import. Everything that Chronos leaves on disk goes through here.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chronos.console import ChronosError
+
+
+def write_atomic(path: Path | str, data: bytes | str) -> None:
+    """Replace `path` by `data` in one step: after a crash the old or the new content is there, whole."""
+    path = _real(path)
+    beside = _beside(path)
+    try:
+        with explain_os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(beside, "wb") as out:
+                out.write(data.encode("utf-8") if isinstance(data, str) else data)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(beside, path)
+            fsync_directory(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: Path | str) -> Iterator[Path]:
+    """Fill a directory beside `path`; on success it is fsynced and renamed to `path`, else removed.
+
+    An existing directory is replaced: moved aside, then removed once the new one stands. One that has
+    no name in common with the new one (somebody's home, say) is refused: it is not an older version.
+    """
+    path = _real(path)
+    beside = _beside(path)
+    old = _beside(path)
+    try:
+        with explain_os_errors(path):
+            beside.mkdir(parents=True)
+            yield beside
+            _refuse_strangers(path, beside)
+            fsync_tree(beside)
+            if path.exists():
+                os.replace(path, old)
+            os.replace(beside, path)
+            fsync_directory(path.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        if old.exists() and not path.exists():  # interrupted between the two renames: put it back
+            os.replace(old, path)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _real(path: Path | str) -> Path:
+    """Where a rename has to happen: a link is followed, so that it stays a link."""
+    return Path(os.path.realpath(path))
+
+
+def _refuse_strangers(old: Path, new: Path) -> None:
+    if not old.exists():
+        return
+    names = set(os.listdir(old)) if old.is_dir() else None
+    if names is None or (names and not names & set(os.listdir(new))):
+        what = "refusing to replace it: it holds other things than this command writes"
+        raise ChronosError(what, where=old, mend="give a new or an empty folder")
+
+
+def _beside(path: Path) -> Path:
+    return path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+
+@contextlib.contextmanager
+def explain_os_errors(path: Path | str) -> Iterator[None]:
+    """Turn an operating-system error (full disk, no permission …) into one clear line."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader of our output left: no trouble with a file
+        raise
+    except OSError as error:
+        mend = "free some space and run the command again" if error.errno == 28 else "check the path"
+        reason = error.strerror or str(error)
+        named = str(error.filename or "")
+        where = path if not named or named.endswith(".tmp") or ".tmp" + os.sep in named else named
+        raise ChronosError(f"cannot write or read: {reason}", where=where, mend=mend) from error
+
+
+def fsync_tree(root: Path) -> None:
+    """Flush every file and folder below `root` to the disk."""
+    mode = "rb+" if os.name == "nt" else "rb"  # Windows flushes only what it may write
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with open(os.path.join(folder, name), mode) as file:
+                os.fsync(file.fileno())
+        fsync_directory(folder)
+
+
+def fsync_directory(path: Path | str) -> None:
+    """Flush a folder's entries (a rename is durable only after this); a no-op where unsupported."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path | str) -> str:
+    """Hex SHA-256 of a file's content."""
+    with explain_os_errors(path), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path | str) -> Any:
+    """Parse a JSON file; damage is told with file and line."""
+    try:
+        with explain_os_errors(path):
+            return json.loads(Path(path).read_bytes())
+    except json.JSONDecodeError as error:
+        raise ChronosError(f"damaged JSON ({error.msg})", where=f"{path}:{error.lineno}") from error
+    except (ValueError, RecursionError) as error:
+        raise ChronosError(f"damaged JSON ({type(error).__name__})", where=path) from error
+
+
+def write_json(path: Path | str, obj: Any) -> None:
+    """Write an object as indented JSON, atomically."""
+    write_atomic(path, json.dumps(obj, ensure_ascii=False, indent=1) + "\n")
