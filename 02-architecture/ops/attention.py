@@ -1,0 +1,105 @@
+"""Attention over packed heads, in blocks of queries: no T×T array is kept from forward to backward.
+
+Backward computes the probabilities again from the log-sum-exp (Dao et al. 2022), so memory grows with T,
+not T². The block products are BLAS's on strided views: heads are never copied into another order.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from chronos.architecture import kernels
+from chronos.architecture.kernels.plain import visible_keys
+from chronos.architecture.kernels.workspace import empty, zeros
+from chronos.architecture.tape import Node, Op
+
+QUERY_BLOCK = 128  # at T = 256, the half-empty causal blocks cost a quarter instead of a half
+SCORE_FLOATS = 1 << 18  # scores worked on at once: 1 MiB, a core's L2 cache
+
+
+def split_heads(x: np.ndarray, heads: int, kv_heads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Views of packed x (B, T, (H + 2 H_kv)·K): q (B, H_kv, G, T, K); k and v (B, H_kv, 1, T, K); G = H/H_kv."""
+    B, T, F = x.shape
+    K = F // (heads + 2 * kv_heads)
+    q = x[..., : heads * K].reshape(B, T, kv_heads, heads // kv_heads, K).transpose(0, 2, 3, 1, 4)
+    k, v = (
+        x[..., start : start + kv_heads * K].reshape(B, T, kv_heads, 1, K).transpose(0, 2, 3, 1, 4)
+        for start in (heads * K, (heads + kv_heads) * K)
+    )
+    return q, k, v
+
+
+class Attention(Op):
+    """o = softmax(q kᵀ/√K) v per head: x (B, T, (H + 2 H_kv)·K) → (B, T, H·K).
+
+    `past` = (keys, values), each (B, S, H_kv·K) with S ≥ what lies before: attend to these instead of
+    x's own keys and values (inference only). `lengths` (B,): valid keys a row; `offsets` (B,): position of
+    the first query. Saves x, o and the log-sum-exp (B, H, T).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Node, x: np.ndarray, *, heads: int, kv_heads: int, causal: bool,
+        offsets: np.ndarray, lengths: np.ndarray, past: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        q, k, v = split_heads(x, heads, kv_heads)
+        B, T, K = q.shape[0], q.shape[3], q.shape[4]
+        if past is not None:
+            k, v = (a.reshape(B, -1, kv_heads, 1, K).transpose(0, 2, 3, 1, 4) for a in past)
+        o = empty((B, T, heads * K), x.dtype)
+        out = o.reshape(B, T, kv_heads, heads // kv_heads, K).transpose(0, 2, 3, 1, 4)
+        lse = empty((B, heads, T), x.dtype)
+        for rows, cut, S, visible in _blocks(B, T, k.shape[3], heads, causal, offsets, lengths):
+            s = _scores(q[rows, :, :, cut], k[rows, :, :, :S])
+            flat = s.reshape(s.shape[0], heads, *s.shape[3:])
+            lse[rows, :, cut] = kernels.softmax_visible(flat, visible, K**-0.5)
+            np.matmul(s, v[rows, :, :, :S], out=out[rows, :, :, cut])
+        ctx.saved.update(x=x, o=o, lse=lse, heads=(heads, kv_heads), mask=(causal, offsets, lengths))
+        return o
+
+    @staticmethod
+    def backward(ctx: Node, grad: np.ndarray) -> tuple[np.ndarray]:
+        x, o, lse, (heads, kv_heads) = (ctx.saved[n] for n in ("x", "o", "lse", "heads"))
+        q, k, v = split_heads(x, heads, kv_heads)
+        B, H_kv, G, T, K = q.shape
+        dx = zeros(x.shape, x.dtype)
+        dq, dk, dv = split_heads(dx, heads, kv_heads)
+        do = grad.reshape(B, T, H_kv, G, K).transpose(0, 2, 3, 1, 4)
+        delta = np.einsum("bthk,bthk->bht", grad.reshape(B, T, heads, K), o.reshape(B, T, heads, K))
+        for rows, cut, S, visible in _blocks(B, T, T, heads, *ctx.saved["mask"]):
+            q_, k_, v_, do_ = q[rows, :, :, cut], k[rows, :, :, :S], v[rows, :, :, :S], do[rows, :, :, cut]
+            p, dp = _scores(q_, k_), _scores(do_, v_)
+            flat, dflat = (a.reshape(a.shape[0], heads, *a.shape[3:]) for a in (p, dp))
+            kernels.softmax_again(flat, lse[rows, :, cut], visible, K**-0.5)
+            dv[rows, :, :, :S] += _over_groups(p, do_)
+            kernels.softmax_backward(flat, dflat, delta[rows, :, cut], K**-0.5)
+            np.matmul(dp, k_, out=dq[rows, :, :, cut])
+            dk[rows, :, :, :S] += _over_groups(dp, q_)
+        return (dx,)
+
+
+def _blocks(
+    B: int, T: int, S: int, heads: int, causal: bool, offsets: np.ndarray, lengths: np.ndarray
+) -> Iterator[tuple[slice, slice, int, np.ndarray]]:
+    """(batch rows, query rows, keys that any of them sees, keys that each sees (b, t)), block by block."""
+    for first in range(0, T, QUERY_BLOCK):
+        cut = slice(first, min(first + QUERY_BLOCK, T))
+        size = cut.stop - first
+        visible = visible_keys(offsets, lengths, first, size, causal)
+        reach = min(S, int(visible.max()))
+        group = max(1, SCORE_FLOATS // (heads * size * reach))
+        for row in range(0, B, group):
+            rows = slice(row, min(row + group, B))
+            yield rows, cut, reach, visible[rows]
+
+
+def _scores(q: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """q kᵀ per head into fresh memory: (b, H_kv, G, t, S)."""
+    out = empty((*q.shape[:4], k.shape[3]), q.dtype)
+    return np.matmul(q, k.swapaxes(-1, -2), out=out)
+
+
+def _over_groups(p: np.ndarray, a: np.ndarray) -> np.ndarray:
+    """pᵀ a, summed over the query heads that share a key head: (b, H_kv, 1, S, K)."""
+    out = np.matmul(p.swapaxes(-1, -2), a)
+    return out if out.shape[2] == 1 else out.sum(2, keepdims=True)

@@ -1,0 +1,48 @@
+"""The head and the cross-entropy in one op, so that no array of all logits ever exists."""
+
+import numpy as np
+
+from chronos.architecture import kernels
+from chronos.architecture.kernels.workspace import empty, zeros
+from chronos.architecture.tape import Node, Op
+
+CHUNK_BYTES = 4 << 20  # logits at a time: they stay in cache between product and softmax
+
+
+def chunk_rows(vocabulary: int) -> int:
+    """Rows of logits that are worked on at once."""
+    return max(16, CHUNK_BYTES // (4 * vocabulary))
+
+
+class LinearCrossEntropy(Op):
+    """Σ_r −log softmax(h_r Wᵀ)[target_r] · scale: h (…, D), W (E, D), targets (R,) → scalar, in nats.
+
+    A negative target is left out. The gradients are known with the loss (softmax − one-hot), so forward
+    computes them chunk by chunk (dh = g W, dW = gᵀ h) and backward only multiplies by dy. Saves dh and dW.
+    """
+
+    @staticmethod
+    def forward(ctx: Node, h: np.ndarray, w: np.ndarray, *, targets: np.ndarray, scale: float) -> np.ndarray:
+        shape, h = h.shape, h.reshape(-1, h.shape[-1])
+        dh = empty(h.shape, h.dtype) if ctx.needs[0] else None
+        dw = zeros(w.shape, w.dtype) if ctx.needs[1] else None
+        losses = empty(len(h), h.dtype)
+        step = chunk_rows(len(w))
+        for start in range(0, len(h), step):
+            part = slice(start, start + step)
+            logits = np.matmul(h[part], w.T, out=empty((len(h[part]), len(w)), h.dtype))
+            losses[part] = kernels.cross_entropy(logits, targets[part], scale)
+            if dh is not None:
+                np.matmul(logits, w, out=dh[part])
+            if dw is not None:
+                dw += np.matmul(logits.T, h[part], out=empty(w.shape, w.dtype))
+        ctx.saved.update(dh=None if dh is None else dh.reshape(shape), dw=dw)
+        return np.asarray(losses.sum(dtype=np.float64) * scale, h.dtype)
+
+    @staticmethod
+    def backward(ctx: Node, grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
+        grads = (ctx.saved["dh"], ctx.saved["dw"])
+        for piece in grads:
+            if piece is not None and grad != 1:
+                piece *= grad
+        return grads
