@@ -6,7 +6,6 @@ The arithmetic is in `ops/attention.py`; this file decides what goes in.
 from dataclasses import dataclass
 
 import numpy as np
-
 from chronos.architecture import ops
 from chronos.architecture.config import TransformerConfig
 from chronos.architecture.layers import DropoutPlan, Linear, Module, parameter
@@ -15,7 +14,7 @@ from chronos.architecture.tape import Tensor, apply
 
 @dataclass
 class Where:
-    """Where the tokens of this call stand: at (B, T) positions, offsets (B,), valid lengths (B,), rotary rows."""
+    """Where the tokens of this call stand: positions at (B, T), offsets (B,), valid lengths (B,)."""
 
     at: np.ndarray
     offsets: np.ndarray

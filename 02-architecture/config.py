@@ -49,10 +49,14 @@ class TransformerConfig:
                 raise ChronosError(f"unknown model.{name}", expected=" or ".join(known), got=got)
         if self.width % self.heads:
             mend = f"choose heads that divide {self.width}"
-            raise ChronosError(f"model.width {self.width} does not divide by model.heads {self.heads}", mend=mend)
+            raise ChronosError(
+                f"model.width {self.width} does not divide by model.heads {self.heads}", mend=mend
+            )
         if self.heads % self.key_heads:
             mend = f"choose kv_heads that divide {self.heads}"
-            raise ChronosError(f"model.heads {self.heads} does not divide by kv_heads {self.kv_heads}", mend=mend)
+            raise ChronosError(
+                f"model.heads {self.heads} does not divide by kv_heads {self.kv_heads}", mend=mend
+            )
         if self.positions == "rotary" and self.head_width % 2:
             mend = "change width or heads, or use model.positions=learned"
             raise ChronosError("rotary positions need an even width per head", got=self.head_width, mend=mend)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
 from chronos.architecture import ops
 from chronos.architecture.attention import rotary_rows
 from chronos.architecture.tape import Op, Tensor, apply, backward

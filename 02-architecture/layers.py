@@ -8,10 +8,10 @@ import hashlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
-
-from chronos import native
 from chronos.architecture import ops
 from chronos.architecture.tape import Tensor, apply
+
+from chronos import native
 
 
 class Module:
@@ -109,7 +109,7 @@ class Norm(Module):
 
 
 class DropoutPlan:
-    """Where dropout's masks come from: a counter hashed with (seed, step, lane), so that resuming is exact."""
+    """Where dropout's masks come from: a counter hashed with (seed, step, lane): resuming is exact."""
 
     def __init__(self, rate: float, seed: int, step: int, lane: int):
         self.rate = rate

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
 from chronos.architecture.kernels.workspace import empty_like
 
 _local = threading.local()  # each training lane records its own tape
@@ -67,12 +66,11 @@ class Op:
 
 def apply(op: type[Op], *inputs: Tensor | None, **settings: Any) -> Tensor:
     """Run `op` on tensors (None for an absent one) and record it if any input wants a gradient."""
-    needs = tuple(t is not None and t.requires_grad for t in inputs)
+    wanted = recording()
+    needs = tuple(wanted and t is not None and t.requires_grad for t in inputs)
     node = Node(op, inputs, needs)
     out = op.forward(node, *(None if t is None else t.data for t in inputs), **settings)
-    if recording() and any(needs):
-        return Tensor(out, requires_grad=True, creator=node)
-    return Tensor(out)
+    return Tensor(out, requires_grad=True, creator=node) if any(needs) else Tensor(out)
 
 
 def recording() -> bool:
@@ -91,26 +89,38 @@ def no_grad() -> Iterator[None]:
         _local.recording = before
 
 
+class Freed(Op):
+    """Stands as the creator of a tensor whose history a backward pass has used up."""
+
+
+_FREED = Node(Freed, (), ())
+
+
 def backward(root: Tensor, grad: np.ndarray | None = None) -> None:
     """Send `grad` (default: ones) from `root` to every leaf, freeing each node on the way.
 
     Gradients that arrive at one tensor from several places are added. A leaf's gradient adds to what it
-    already holds, so that several backward passes accumulate.
+    already holds, so that several backward passes accumulate. AssertionError for what was not recorded.
     """
-    root.grad = np.ones_like(root.data) if grad is None else grad
-    for tensor in _reverse_order(root):
+    if root.creator is None:
+        raise AssertionError("backward from a tensor that no recorded op made")
+    order = _in_order(root)
+    _accumulate(root.creator.op, root, np.ones_like(root.data) if grad is None else grad)
+    while order:  # pop: an activation dies as soon as no op before it needs it
+        tensor = order.pop()
         node, out_grad = tensor.creator, tensor.grad
         if node is None:
             continue
-        tensor.creator = tensor.grad = None
+        tensor.creator, tensor.grad = _FREED, None
         if out_grad is None:  # nothing downstream used this output
             continue
-        grads = node.op.backward(node, out_grad)
-        del out_grad
-        for wanted, source, piece in zip(node.needs, node.inputs, grads, strict=True):
+        for wanted, source, piece in zip(
+            node.needs, node.inputs, node.op.backward(node, out_grad), strict=True
+        ):
             if wanted and piece is not None:
+                if source.creator is None and np.may_share_memory(piece, out_grad):
+                    piece = piece.copy()  # a leaf keeps its gradient, so it must own it
                 _accumulate(node.op, source, piece)
-        del grads, piece
 
 
 def _accumulate(op: type[Op], tensor: Tensor, piece: np.ndarray) -> None:
@@ -120,8 +130,8 @@ def _accumulate(op: type[Op], tensor: Tensor, piece: np.ndarray) -> None:
     tensor.grad = piece if tensor.grad is None else np.add(tensor.grad, piece, out=empty_like(piece))
 
 
-def _reverse_order(root: Tensor) -> list[Tensor]:
-    """Every recorded tensor, users before what they use (depth first, without recursion)."""
+def _in_order(root: Tensor) -> list[Tensor]:
+    """Every recorded tensor, after all that it was made from (depth first, without recursion)."""
     order: list[Tensor] = []
     seen: set[int] = set()
     stack: list[tuple[Tensor, bool]] = [(root, False)]
@@ -132,6 +142,9 @@ def _reverse_order(root: Tensor) -> list[Tensor]:
         elif id(tensor) not in seen:
             seen.add(id(tensor))
             stack.append((tensor, True))
-            if tensor.creator is not None:
-                stack.extend((t, False) for t, need in zip(tensor.creator.inputs, tensor.creator.needs) if need)
-    return order[::-1]
+            node = tensor.creator
+            if node is _FREED:
+                raise AssertionError("an earlier backward pass has used up this history; run forward again")
+            if node is not None:
+                stack.extend((t, False) for t, need in zip(node.inputs, node.needs) if need)
+    return order

@@ -4,7 +4,6 @@ A stack knows nothing of tokens, losses or files; stage 04 assembles the model a
 """
 
 import numpy as np
-
 from chronos.architecture import ops
 from chronos.architecture.attention import KeyValueCache, SelfAttention, Where, rotary_rows
 from chronos.architecture.config import TransformerConfig
@@ -12,18 +11,17 @@ from chronos.architecture.layers import DropoutPlan, Linear, Module, Norm, Taps,
 from chronos.architecture.tape import Tensor, apply
 
 INIT_STD = 0.02  # GPT-2's; projections into the residual stream are divided by √(2·layers)
+ACTIVATION_OPS = {"gelu": ops.GELU, "relu2": ops.ReLU2, "swiglu": ops.SwiGLU}
 
 
 class FeedForward(Module):
     """(B, T, D) → (B, T, D) through width F: SwiGLU, ReLU² or GELU."""
 
-    OPS = {"gelu": ops.GELU, "relu2": ops.ReLU2, "swiglu": ops.SwiGLU}
-
     def __init__(self, c: TransformerConfig):
         twice = 2 if c.activation == "swiglu" else 1
         self.up = Linear(c.width, twice * c.ffn_width, c.bias)
         self.down = Linear(c.ffn_width, c.width, c.bias)
-        self.op = self.OPS[c.activation]
+        self.op = ACTIVATION_OPS[c.activation]
 
     def __call__(self, x: Tensor, dropout: DropoutPlan | None) -> Tensor:
         y = self.down(apply(self.op, self.up(x)))

@@ -14,7 +14,9 @@ def register(subparsers: Any) -> None:
     top = subparsers.add_parser("model", help="initialise a model and test its state; show a model directory")
     actions = top.add_subparsers(dest="action", required=True, metavar="ACTION")
     init = actions.add_parser("init", help="write an initialised model after testing that its state carries")
-    init.add_argument("--config", type=Path, metavar="YAML", help="a mapping of model settings (default: gpt)")
+    init.add_argument(
+        "--config", type=Path, metavar="YAML", help="a mapping of model settings (default: gpt)"
+    )
     init.add_argument("--tokenizer-path", type=Path, metavar="PATH", help="default artifacts/03-tokenization")
     init.add_argument("--out-dir", type=Path, metavar="DIR", help="default artifacts/04-memory")
     init.add_argument("--seed", type=int, default=1337)
@@ -27,7 +29,6 @@ def register(subparsers: Any) -> None:
 def run_init(args: argparse.Namespace) -> dict[str, Any]:
     """Assemble, self-test and save a model."""
     import yaml
-
     from chronos.memory.config import config_from
     from chronos.memory.model import Model
     from chronos.memory.modeldir import save_model
@@ -39,7 +40,11 @@ def run_init(args: argparse.Namespace) -> dict[str, Any]:
     settings = settings.get("model", settings) if isinstance(settings, dict) else settings
     model = Model(config_from({**settings, "vocabulary": tokenizer.vocab_size}), args.seed)
     errors = self_test(model)
-    table("State: the same logits whole, in chunks, token by token, padded", ("way", "difference"), errors.items())
+    table(
+        "State: the same logits whole, in chunks, token by token, padded",
+        ("way", "difference"),
+        errors.items(),
+    )
     worst = max(errors.values())
     if not worst <= TOLERANCE:
         raise ChronosError("the state does not carry", expected=f"differences ≤ {TOLERANCE}", got=worst)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chronos.architecture.config import TransformerConfig
+
 from chronos.console import ChronosError
 from chronos.settings import build, dump
 
@@ -24,7 +25,9 @@ class ModelConfig(TransformerConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.objective not in OBJECTIVES:
-            raise ChronosError("unknown model.objective", expected=" or ".join(OBJECTIVES), got=self.objective)
+            raise ChronosError(
+                "unknown model.objective", expected=" or ".join(OBJECTIVES), got=self.objective
+            )
         if self.vocabulary < 0:
             raise ChronosError("model.vocabulary must not be negative", got=self.vocabulary)
         if self.preset != "gpt":

@@ -6,16 +6,18 @@ It streams token ids; text, chat and servers are stage 07's.
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-
 from chronos.architecture.tape import no_grad
-from chronos.console import ChronosError
 from chronos.memory.model import Model
 from chronos.memory.sampling import Sampling, choose
+
+from chronos.console import ChronosError
+
+DEFAULT = Sampling()
 
 
 def generate(
     model: Model, prompt: Sequence[int] | np.ndarray, *, max_new_tokens: int,
-    sampling: Sampling = Sampling(), stop: Sequence[int] = (),
+    sampling: Sampling = DEFAULT, stop: Sequence[int] = (),
 ) -> Iterator[int]:  # fmt: skip
     """Yield up to `max_new_tokens` ids after `prompt` (at least one id); ends before an id of `stop`.
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
-from chronos import native
 from chronos.architecture import ops
 from chronos.architecture.attention import KeyValueCache, Where
 from chronos.architecture.layers import DropoutPlan, Embedding, Linear, Module, Taps
 from chronos.architecture.tape import Tensor, apply, recording
 from chronos.architecture.transformer import Stack, initialize
-from chronos.console import ChronosError
 from chronos.memory.config import ModelConfig
 from chronos.memory.state import LENGTH, State
+
+from chronos import native
+from chronos.console import ChronosError
 
 
 @dataclass
@@ -76,7 +76,12 @@ class Model(Module):
         return scores.reshape(*hidden.shape[:-1], -1)
 
     def loss(
-        self, tokens: np.ndarray, targets: np.ndarray, *, scale: float = 1.0, dropout: DropoutPlan | None = None
+        self,
+        tokens: np.ndarray,
+        targets: np.ndarray,
+        *,
+        scale: float = 1.0,
+        dropout: DropoutPlan | None = None,
     ) -> Tensor:
         """Sum of −log p(target) · scale, in nats, over targets (B, T) ≥ 0; logits are never stored."""
         hidden = self(tokens, dropout=dropout, carry=False).hidden
@@ -100,7 +105,9 @@ class Model(Module):
         parts = ("attention", "ffn", "out")
         known = {f"block.{i}.{part}" for i in range(self.config.layers) for part in parts}
         if name not in known:
-            raise ChronosError(f"no activation is named {name!r}", expected=f"one of block.0.out … {max(known)}")
+            raise ChronosError(
+                f"no activation is named {name!r}", expected=f"one of block.0.out … {max(known)}"
+            )
         self.taps.attached.setdefault(name, []).append(function)
         try:
             yield
@@ -124,7 +131,9 @@ class Model(Module):
         if (offsets + new).max(initial=0) > self.config.context:
             mend = "give the model a shorter sequence or train it with a larger model.context"
             got = int((offsets + new).max())
-            raise ChronosError("sequence longer than the context", expected=self.config.context, got=got, mend=mend)
+            raise ChronosError(
+                "sequence longer than the context", expected=self.config.context, got=got, mend=mend
+            )
 
     def _caches(
         self, state: State | None, B: int, carry: bool

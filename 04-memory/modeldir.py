@@ -10,17 +10,17 @@ from typing import Any
 import gguf
 import numpy as np
 import safetensors
-from safetensors.numpy import load_file, save_file
-
-from chronos import native
 from chronos.architecture.layers import Embedding, Linear, Module
 from chronos.architecture.tape import Tensor
-from chronos.console import ChronosError
-from chronos.files import atomic_directory, read_json, write_json
 from chronos.memory.config import config_dict, config_from
 from chronos.memory.model import Model
 from chronos.tokenization.factory import load_tokenizer
 from chronos.tokenization.tokenizer import Tokenizer
+from safetensors.numpy import load_file, save_file
+
+from chronos import native
+from chronos.console import ChronosError
+from chronos.files import atomic_directory, read_json, write_json
 
 VERSION = 1
 SAFETENSORS, GGUF = "model.safetensors", "model.gguf"
@@ -93,7 +93,9 @@ def fill(model: Module, arrays: dict[str, np.ndarray], where: Path) -> None:
     """Copy arrays into the model's parameters; names and shapes must be exactly the model's."""
     parameters = model.parameters()
     if missing := sorted(set(parameters) ^ set(arrays)):
-        raise ChronosError("weights do not fit the configuration", where=where, got=f"odd tensor {missing[0]}")
+        raise ChronosError(
+            "weights do not fit the configuration", where=where, got=f"odd tensor {missing[0]}"
+        )
     for name, p in parameters.items():
         if arrays[name].shape != p.shape:
             what = f"tensor {name} has another shape"
@@ -151,7 +153,9 @@ def _read_gguf(path: Path, model: Model) -> str | None:
             qtype = tensor.tensor_type.name
             if tuple(tensor.shape[::-1]) != module.weight.shape:
                 what = f"tensor {prefix}weight has another shape"
-                raise ChronosError(what, where=path, expected=module.weight.shape, got=tuple(tensor.shape[::-1]))
+                raise ChronosError(
+                    what, where=path, expected=module.weight.shape, got=tuple(tensor.shape[::-1])
+                )
             module.weight = native.QuantTensor.frombytes(qtype, module.weight.shape, tensor.data.tobytes())
     floats = {name: np.array(t.data) for name, t in tensors.items() if t.tensor_type.name == "F32"}
     if odd := sorted(set(tensors) ^ {name for name, _ in model.named()}):

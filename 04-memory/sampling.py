@@ -53,7 +53,7 @@ def probabilities(logits: np.ndarray, s: Sampling) -> np.ndarray:
 
 
 def choose(logits: np.ndarray, s: Sampling, step: int) -> int:
-    """The token for `step`: the draw depends on (seed, step) alone, so a run can be repeated from anywhere."""
+    """The token for `step`: the draw depends on (seed, step) alone, so any of it can be repeated."""
     p = probabilities(logits, s)
     if s.temperature == 0:
         return int(p.argmax())

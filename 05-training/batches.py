@@ -7,9 +7,9 @@ a fresh phase; so resuming at sample 10⁹ costs what resuming at 0 costs.
 import hashlib
 
 import numpy as np
+from chronos.tokenization.shards import TokenShards
 
 from chronos.console import ChronosError
-from chronos.tokenization.shards import TokenShards
 
 ROUNDS = 4
 
@@ -48,7 +48,10 @@ class Windows:
         if last < context:
             mend = f"give more text or set model.context to {max(1, last)} or less"
             raise ChronosError(
-                "the text is shorter than the context", expected=f"{context + 1} tokens", got=len(shards), mend=mend
+                "the text is shorter than the context",
+                expected=f"{context + 1} tokens",
+                got=len(shards),
+                mend=mend,
             )
         self.shards, self.context, self.seed = shards, context, seed
         self.per_epoch = max(1, (last - (context - 1)) // context)

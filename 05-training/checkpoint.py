@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from chronos.memory.modeldir import read_safetensors
 from safetensors.numpy import save_file
 
 from chronos.console import ChronosError, warn
 from chronos.files import atomic_directory, read_json, sha256_file, write_json
-from chronos.memory.modeldir import read_safetensors
 
 VERSION = 1
 FOLDER = "checkpoints"
@@ -92,7 +92,9 @@ def truncate_metrics(path: Path, size: int) -> None:
     """Cut `metrics.jsonl` back to what it held at the checkpoint: later rows will be written again."""
     have = path.stat().st_size if path.exists() else 0
     if have < size:
-        raise ChronosError("metrics are shorter than the checkpoint says", where=path, expected=size, got=have)
+        raise ChronosError(
+            "metrics are shorter than the checkpoint says", where=path, expected=size, got=have
+        )
     with open(path, "ab") as file:
         file.truncate(size)
 

@@ -25,17 +25,31 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser of the face."""
     p = subparsers.add_parser(
         "train", help="train a model on a text or on prepared shards",
-        description="Train a model. Any setting can follow as key.sub=value, such as model.layers=6 train.lr=3e-4.",
+        description="Train a model. Any setting can follow as key.sub=value, such as model.layers=6.",
     )  # fmt: skip
-    p.add_argument("--train", metavar="PATH", help="text file, folder or rows (.txt .md .json .jsonl), or `stories`")
-    p.add_argument("--shards", type=Path, metavar="DIR", help="prepared shards, as `chronos tokenizer prepare` makes")
-    p.add_argument("--preset", metavar="NAME", help="the model's shape: a file of configs/model (default gpt)")
-    p.add_argument("--experiment", metavar="NAME", help="a file of configs/experiment, or the path of a YAML file")
-    p.add_argument("--out-dir", type=Path, metavar="DIR", help="the run's directory (default artifacts/05-training)")
-    p.add_argument("--resume", nargs="?", const="", metavar="PATH", help="go on with the run at PATH or --out-dir")
+    p.add_argument(
+        "--train", metavar="PATH", help="text file, folder or rows (.txt .md .json .jsonl), or `stories`"
+    )
+    p.add_argument(
+        "--shards", type=Path, metavar="DIR", help="prepared shards, as `chronos tokenizer prepare` makes"
+    )
+    p.add_argument(
+        "--preset", metavar="NAME", help="the model's shape: a file of configs/model (default gpt)"
+    )
+    p.add_argument(
+        "--experiment", metavar="NAME", help="a file of configs/experiment, or the path of a YAML file"
+    )
+    p.add_argument(
+        "--out-dir", type=Path, metavar="DIR", help="the run's directory (default artifacts/05-training)"
+    )
+    p.add_argument(
+        "--resume", nargs="?", const="", metavar="PATH", help="go on with the run at PATH or --out-dir"
+    )
     p.add_argument("--resume-from-ckpt", metavar="PATH", help="the same, by the path of a checkpoint")
     p.add_argument("--override-scheduling", action="store_true", help="let --resume change learning rates")
-    p.add_argument("--model-path", type=Path, metavar="DIR", help="start from these weights, with fresh moments")
+    p.add_argument(
+        "--model-path", type=Path, metavar="DIR", help="start from these weights, with fresh moments"
+    )
     p.add_argument("--tokenizer-path", metavar="PATH", help="use this tokenizer.json instead of training one")
     p.add_argument("--disable-lr-schedule", action="store_true", help="keep the learning rate constant")
     p.add_argument("--quantize-on-complete", action="store_true", help="also write a quantized model")
@@ -45,6 +59,24 @@ def register(subparsers: Any) -> None:
         p.add_argument(flag, type=kind, help=f"{text} [{setting}]")
     p.add_argument("overrides", nargs="*", metavar="key.sub=value", help="any setting")
     p.set_defaults(run=run)
+    shown = subparsers.add_parser(
+        "config", help="print the configuration that the layers resolve to, as YAML"
+    )
+    shown.add_argument("--preset", metavar="NAME")
+    shown.add_argument("--experiment", metavar="NAME")
+    shown.add_argument("overrides", nargs="*", metavar="key.sub=value", help="any setting")
+    shown.set_defaults(run=run_config)
+
+
+def run_config(args: argparse.Namespace) -> dict[str, Any]:
+    """Print a resolved configuration."""
+    from chronos.training.config import config_text, resolve
+
+    from chronos.settings import dump
+
+    config = resolve(preset=args.preset, experiment=args.experiment, overrides=args.overrides)
+    say(config_text(config).rstrip())
+    return dump(config)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -58,7 +90,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if place is not None and (out / "config.yaml").exists():
         from chronos.training.config import parse_overrides
 
-        ignored = [f for f in ("train", "shards", "experiment", "preset") if getattr(args, f) and not args.out_dir]
+        ignored = [
+            f for f in ("train", "shards", "experiment", "preset") if getattr(args, f) and not args.out_dir
+        ]
         for name in ignored:
             warn(f"--{name} has no effect on a run that is resumed")
         changes = {**flags, **parse_overrides(overrides)}
@@ -145,4 +179,4 @@ def _tell(result: dict[str, Any]) -> None:
         f"{result['bits_per_byte']:.4f} bits/byte, {result['tokens_per_s']:,.0f} tokens/s"
     )
     say(f"model: {result['model_path']}")
-    say(f'try:   chronos chat --model-path {result["model_path"]}')
+    say(f"try:   chronos chat --model-path {result['model_path']}")

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from chronos.console import ChronosError, UsageError
 from chronos.memory.config import ModelConfig
 from chronos.memory.sampling import Sampling
+
+from chronos.console import ChronosError, UsageError
 from chronos.settings import build, did_you_mean, dump
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -82,7 +82,16 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         at_least = {"batch_size": 1, "accumulation_steps": 1, "keep_checkpoints": 1}
-        names = ("steps", "epochs", "warmup", "eval_every", "eval_tokens", "checkpoint_every", "sample_tokens", "seed")
+        names = (
+            "steps",
+            "epochs",
+            "warmup",
+            "eval_every",
+            "eval_tokens",
+            "checkpoint_every",
+            "sample_tokens",
+            "seed",
+        )
         at_least |= dict.fromkeys((*names, "lr", "min_lr", "muon_lr", "weight_decay", "grad_clip"), 0)
         for name, low in at_least.items():
             if not low <= getattr(self, name) < float("inf"):
@@ -96,7 +105,9 @@ class TrainConfig:
             raise ChronosError("train.decay_share must be above 0 and at most 1", got=self.decay_share)
         for name, known in (("schedule", SCHEDULES), ("optimizer", OPTIMIZERS)):
             if getattr(self, name) not in known:
-                raise ChronosError(f"unknown train.{name}", expected=" or ".join(known), got=getattr(self, name))
+                raise ChronosError(
+                    f"unknown train.{name}", expected=" or ".join(known), got=getattr(self, name)
+                )
 
 
 @dataclass(frozen=True)

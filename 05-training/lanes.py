@@ -6,6 +6,7 @@ and BLAS let go of the interpreter lock, so that plain Python threads run side b
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from types import TracebackType
 from typing import TypeVar
 
@@ -46,4 +47,4 @@ class Lanes:
         """Split `size` rows into at most `count` contiguous, nearly equal slices."""
         count = min(self.count, size)
         edges = [size * i // count for i in range(count + 1)]
-        return [slice(a, b) for a, b in zip(edges, edges[1:])]
+        return [slice(a, b) for a, b in pairwise(edges)]

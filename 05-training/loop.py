@@ -10,16 +10,10 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from chronos.architecture.layers import DropoutPlan
-from chronos.architecture.tape import Tensor, backward
-from chronos.console import ChronosError, Progress, say
-from chronos.files import explain_os_errors
 from chronos.memory.generate import generate
 from chronos.memory.model import Model
 from chronos.memory.modeldir import fill
@@ -30,9 +24,11 @@ from chronos.training.batches import Windows
 from chronos.training.checkpoint import Checkpoint
 from chronos.training.config import RunConfig
 from chronos.training.lanes import Lanes
-from chronos.training.optimizer import Optimizer, balanced, square_norm
-from chronos.training.schedule import share
+from chronos.training.stepper import Stepper
 from chronos.training.validate import validate
+
+from chronos.console import ChronosError, Progress, say
+from chronos.files import explain_os_errors
 
 Hook = Callable[["Trainer", dict[str, Any]], None]  # called with every row that goes into metrics.jsonl
 
@@ -54,22 +50,29 @@ class Trainer:
         self.train_set, self.val_set = train, val
         self.lanes, self.hooks = lanes, hooks
         self.windows = Windows(train, config.model.context, config.train.seed)
-        self.optimizer = Optimizer(model.parameters(), config.train)
-        self.replicas = [model.replica() for _ in range(lanes.count)]
-        self.step = self.cursor = self.tokens = 0
+        self.stepper = Stepper(model, config.train, lanes)
+        self.cursor = self.tokens = 0
         self.stop_wanted = False
         self.metrics_path = run / "metrics.jsonl"
         self.last_eval: dict[str, float | int] = {}
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.stepper.step
 
     def restore(self, saved: Checkpoint) -> None:
         """Continue from a checkpoint: weights, moments, counters; later metrics are cut off."""
         where = saved.path or self.run
         fill(self.model, saved.weights, where)
-        if set(saved.moments) != set(self.optimizer.state):
+        moments = self.stepper.optimizer.state
+        if set(saved.moments) != set(moments):
             raise ChronosError("checkpoint belongs to another model or optimizer", where=where)
         for name, array in saved.moments.items():
-            self.optimizer.state[name][...] = array
-        self.step, self.cursor, self.tokens = (int(saved.counters[n]) for n in ("step", "cursor", "tokens"))
+            moments[name][...] = array
+        self.stepper.step, self.cursor, self.tokens = (
+            int(saved.counters[n]) for n in ("step", "cursor", "tokens")
+        )
         self.last_eval = saved.counters.get("last_eval", {})
         checkpoint.truncate_metrics(self.metrics_path, int(saved.counters["metrics_bytes"]))
 
@@ -90,70 +93,16 @@ class Trainer:
         return self.last_eval
 
     def one_step(self) -> dict[str, Any]:
-        """Forward, backward and update on one batch; returns the metrics row."""
+        """One update on the next samples; returns the metrics row."""
         c = self.config.train
         size = c.batch_size * c.accumulation_steps
         tokens, targets = self.windows.batch(self.cursor, size)
-        scale = 1.0 / max(1, int((targets >= 0).sum()))
-        losses = 0.0
-        for part in range(c.accumulation_steps):
-            rows = slice(part * c.batch_size, (part + 1) * c.batch_size)
-            losses += self._gradients(tokens[rows], targets[rows], scale, part)
-        norm, rate = self._update(share(self.step, c))
-        self.step, self.cursor, self.tokens = self.step + 1, self.cursor + size, self.tokens + targets.size
-        if not np.isfinite(losses + norm):
-            mend = "resume from the last checkpoint with a lower train.lr"
-            raise ChronosError(f"the loss is {losses} at step {self.step}", where=self.run, mend=mend)
-        row = {"kind": "train", "step": self.step, "loss": losses, "lr": rate, "grad_norm": norm}
-        return {**row, "tokens": self.tokens}
-
-    def _gradients(self, tokens: np.ndarray, targets: np.ndarray, scale: float, part: int) -> float:
-        """Every lane runs its share of the rows; gradients stay in the replicas."""
-        c = self.config.train
-
-        def lane(index: int, rows: slice) -> float:
-            plan = DropoutPlan(c.dropout, c.seed, self.step, part << 16 | index) if c.dropout else None
-            loss = self.replicas[index].loss(tokens[rows], targets[rows], scale=scale, dropout=plan)
-            value = float(loss.data)
-            backward(loss)
-            return value
-
-        shares = self.lanes.shares(len(tokens))
-        return sum(self.lanes.run([partial(lane, i, rows) for i, rows in enumerate(shares)]))
-
-    def _update(self, rate_share: float) -> tuple[float, float]:
-        """Add the lanes' gradients, clip by the norm, update; lanes take turns by parameter, not by row."""
-        c = self.config.train
-        parameters = [replica.parameters() for replica in self.replicas]
-        sizes = {name: p.data.size for name, p in parameters[0].items()}
-        groups = balanced(sizes, self.lanes.count)
-        grads: dict[str, np.ndarray] = {}
-
-        def collect(names: list[str]) -> dict[str, float]:
-            return {name: self._sum(grads, name, [p[name] for p in parameters]) for name in names}
-
-        squares: dict[str, float] = {}
-        for found in self.lanes.run([partial(collect, names) for names in groups]):
-            squares |= found
-        norm = float(np.sqrt(sum(squares[name] for name in sizes)))
-        clip = min(1.0, c.grad_clip / (norm + 1e-6)) if c.grad_clip else 1.0
-
-        def apply(names: list[str]) -> None:
-            for name in names:
-                self.optimizer.update(name, grads.pop(name), self.step + 1, rate_share, clip)
-
-        self.lanes.run([partial(apply, names) for names in groups])
-        return norm, c.lr * rate_share
-
-    @staticmethod
-    def _sum(grads: dict[str, np.ndarray], name: str, tensors: list[Tensor]) -> float:
-        total = None
-        for tensor in tensors:
-            if tensor.grad is not None:
-                total = tensor.grad if total is None else np.add(total, tensor.grad, out=total)
-            tensor.grad = None
-        grads[name] = np.zeros_like(tensors[0].data) if total is None else total
-        return square_norm(grads[name])
+        found = self.stepper(tokens, targets)
+        self.cursor, self.tokens = self.cursor + size, self.tokens + targets.size
+        if not np.isfinite(found["loss"] + found["grad_norm"]):
+            mend = "resume from the last checkpoint with a lower train.lr and --override-scheduling"
+            raise ChronosError(f"the loss is {found['loss']} at step {self.step}", where=self.run, mend=mend)
+        return {"kind": "train", "step": self.step, **found, "tokens": self.tokens}
 
     def _between_steps(self, bar: Progress) -> None:
         c, last = self.config.train, self.step == self.config.train.steps
@@ -200,7 +149,7 @@ class Trainer:
             "last_eval": self.last_eval,
         }
         weights = {name: p.data for name, p in self.model.parameters().items()}
-        saved = Checkpoint(weights, self.optimizer.state, counters)
+        saved = Checkpoint(weights, self.stepper.optimizer.state, counters)
         return checkpoint.save(self.run, saved, self.config.train.keep_checkpoints)
 
     def record(self, row: dict[str, Any]) -> None:

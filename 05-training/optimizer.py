@@ -5,7 +5,6 @@ with AdamW. Weight decay is decoupled and spares vectors.
 """
 
 import numpy as np
-
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty
 from chronos.architecture.tape import Tensor
@@ -60,7 +59,9 @@ class Optimizer:
         c, w, m = self.config, self.parameters[name].data, self.state[f"m.{name}"]
         m *= MUON_MOMENTUM
         m += np.float32((1 - MUON_MOMENTUM) * clip) * grad
-        ahead = np.add(np.float32(MUON_MOMENTUM) * m, np.float32((1 - MUON_MOMENTUM) * clip) * grad, out=empty(w.shape))
+        ahead = np.add(
+            np.float32(MUON_MOMENTUM) * m, np.float32((1 - MUON_MOMENTUM) * clip) * grad, out=empty(w.shape)
+        )
         lr = c.muon_lr * share
         scale = max(1.0, w.shape[0] / w.shape[1]) ** 0.5
         w *= np.float32(1 - c.lr * share * c.weight_decay)  # decays at AdamW's rate, not at Muon's

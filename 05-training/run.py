@@ -3,7 +3,7 @@
     result = start(config, Source(train=Path("book.txt")), Path("run"))     # a new run
     result = resume(Path("run"), {})                                         # on with it
 
-A run directory holds config.yaml, environment.json, tokens/, metrics.jsonl, checkpoints/, model/, result.json.
+A run holds config.yaml, environment.json, text/, tokens/, metrics.jsonl, checkpoints/, model/, result.json.
 """
 
 import dataclasses
@@ -18,25 +18,38 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from chronos import __version__, native
-from chronos.console import ChronosError, say, warn
 from chronos.data.prepare import prepare
-from chronos.files import read_json, write_atomic, write_json
 from chronos.memory.model import Model
 from chronos.memory.modeldir import load_model, save_model
-from chronos.settings import artifacts, build, dump, threads
+from chronos.tokenization.factory import load_tokenizer
 from chronos.tokenization.prepare import prepare_tokens
 from chronos.tokenization.shards import TokenShards
-from chronos.tokenization.factory import load_tokenizer
 from chronos.training import checkpoint
 from chronos.training.config import RunConfig, config_text, load_run_config, set_dotted
 from chronos.training.lanes import Lanes
 from chronos.training.loop import Hook, Trainer
 
-FREE = {"train.steps", "train.eval_every", "train.eval_tokens", "train.checkpoint_every", "train.keep_checkpoints"}
+from chronos import __version__, native
+from chronos.console import ChronosError, say, warn
+from chronos.files import read_json, write_atomic, write_json
+from chronos.settings import artifacts, build, dump, threads
+
+FREE = {
+    "train.steps",
+    "train.eval_every",
+    "train.eval_tokens",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+}
 FREE |= {"train.sample_tokens"}
-SCHEDULE = {"train.lr", "train.min_lr", "train.muon_lr", "train.schedule", "train.warmup", "train.decay_share"}
+SCHEDULE = {
+    "train.lr",
+    "train.min_lr",
+    "train.muon_lr",
+    "train.schedule",
+    "train.warmup",
+    "train.decay_share",
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,9 @@ def start(config: RunConfig, source: Source, run: Path, hooks: Sequence[Hook] = 
     return _go(trainer)
 
 
-def resume(run: Path, changes: Mapping[str, Any], hooks: Sequence[Hook] = (), *, reschedule: bool = False) -> dict[str, Any]:
+def resume(
+    run: Path, changes: Mapping[str, Any], hooks: Sequence[Hook] = (), *, reschedule: bool = False
+) -> dict[str, Any]:
     """Go on from the newest whole checkpoint (from the start if there is none yet)."""
     before = load_run_config(run / "config.yaml")
     config = _changed(before, changes, reschedule)
@@ -92,7 +107,9 @@ def resume(run: Path, changes: Mapping[str, Any], hooks: Sequence[Hook] = (), *,
     tokens = Path(made["tokens"])
     lanes = Lanes(_lanes(config))
     if made["lanes"] != lanes.count:
-        warn(f"the run began with {made['lanes']} lanes and goes on with {lanes.count}: last bits will differ")
+        warn(
+            f"the run began with {made['lanes']} lanes and goes on with {lanes.count}: last bits will differ"
+        )
     trainer = _trainer(config, Model(config.model, config.train.seed), tokens, run, hooks, lanes)
     saved = checkpoint.newest(run)
     if saved is None:
@@ -139,6 +156,10 @@ def _make_tokens(config: RunConfig, source: Source, out: Path) -> Path:
 
 def _resolved(config: RunConfig, vocabulary: int, tokens: int) -> RunConfig:
     """Fill in what only the data knows: the vocabulary, and the steps of so many epochs."""
+    if not config.model.causal:
+        raise ChronosError(
+            "next-token training needs model.causal=true: a model that sees ahead learns to copy"
+        )
     model = dataclasses.replace(config.model, vocabulary=vocabulary)
     train = config.train
     if not train.steps:
@@ -154,12 +175,16 @@ def _initial_model(config: RunConfig, path: Path | None, tokenizer_hash: str) ->
         return Model(config.model, config.train.seed)
     loaded = load_model(path)
     if loaded.qtype:
-        raise ChronosError("cannot train quantized weights", where=path, mend="give the float32 model directory")
+        raise ChronosError(
+            "cannot train quantized weights", where=path, mend="give the float32 model directory"
+        )
     if loaded.tokenizer.hash != tokenizer_hash:
         mend = f"prepare the text with --tokenizer-path {path / 'tokenizer.json'}"
         raise ChronosError("the model was trained with another tokenizer", where=path, mend=mend)
     if loaded.model.config != config.model:
-        raise ChronosError("the model's shape is not the configuration's", where=path, mend="set model.* alike")
+        raise ChronosError(
+            "the model's shape is not the configuration's", where=path, mend="set model.* alike"
+        )
     return loaded.model
 
 
@@ -186,7 +211,9 @@ def _changed(config: RunConfig, changes: Mapping[str, Any], reschedule: bool) ->
             continue
         if name not in FREE | SCHEDULE:
             mend = "start a new run with another --out-dir"
-            raise ChronosError(f"{name} cannot change in the middle of a run", expected=old, got=new, mend=mend)
+            raise ChronosError(
+                f"{name} cannot change in the middle of a run", expected=old, got=new, mend=mend
+            )
         set_dotted(data, name, new)
     return build(RunConfig, data)
 

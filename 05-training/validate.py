@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-
 from chronos.architecture.tape import no_grad
 from chronos.memory.model import Model
 from chronos.tokenization.shards import TokenShards
@@ -11,7 +10,7 @@ from chronos.training.lanes import Lanes
 
 
 def windows(shards: TokenShards, context: int, limit: int = 0) -> list[tuple[int, int]]:
-    """(start, length) of non-overlapping windows that predict every token but the first; `limit` tokens at most."""
+    """(start, length) of non-overlapping windows that predict all tokens but the first, or `limit`."""
     last = len(shards) - 1
     if limit:
         last = min(last, limit)

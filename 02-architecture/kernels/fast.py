@@ -5,7 +5,6 @@ nothing and checks nothing: the ops, which call kernels, have checked shapes.
 """
 
 import numpy as np
-
 from chronos.architecture.kernels import loops
 from chronos.architecture.kernels.workspace import empty, empty_like, zeros
 

@@ -199,7 +199,7 @@ def adamw(
     w: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, lr: float, b1: float, b2: float,
     eps: float, decay: float, step: int, clip: float,
 ) -> None:  # fmt: skip
-    """AdamW (Loshchilov & Hutter 2019) in place on w, m, v; g is scaled by `clip` first, step counts from 1."""
+    """AdamW (Loshchilov & Hutter 2019) in place on w, m, v; g is scaled by `clip` first; step ≥ 1."""
     g = g * clip
     m[...] = b1 * m + (1 - b1) * g
     v[...] = b2 * v + (1 - b2) * g * g

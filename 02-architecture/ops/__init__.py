@@ -26,4 +26,19 @@ OPS = (
     SwiGLU,
 )
 
-__all__ = ["OPS", *(op.__name__ for op in OPS)]
+__all__ = [
+    "GELU",
+    "OPS",
+    "Add",
+    "Attention",
+    "Dropout",
+    "Embedding",
+    "LayerNorm",
+    "Linear",
+    "LinearCrossEntropy",
+    "QKNorm",
+    "RMSNorm",
+    "ReLU2",
+    "Rotary",
+    "SwiGLU",
+]

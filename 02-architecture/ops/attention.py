@@ -7,7 +7,6 @@ not T². The block products are BLAS's on strided views: heads are never copied 
 from collections.abc import Iterator
 
 import numpy as np
-
 from chronos.architecture import kernels
 from chronos.architecture.kernels.plain import visible_keys
 from chronos.architecture.kernels.workspace import empty, zeros
@@ -18,7 +17,7 @@ SCORE_FLOATS = 1 << 18  # scores worked on at once: 1 MiB, a core's L2 cache
 
 
 def split_heads(x: np.ndarray, heads: int, kv_heads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Views of packed x (B, T, (H + 2 H_kv)·K): q (B, H_kv, G, T, K); k and v (B, H_kv, 1, T, K); G = H/H_kv."""
+    """Views of packed x (B, T, (H + 2 H_kv)·K): q (B, H_kv, H/H_kv, T, K); k and v (B, H_kv, 1, T, K)."""
     B, T, F = x.shape
     K = F // (heads + 2 * kv_heads)
     q = x[..., : heads * K].reshape(B, T, kv_heads, heads // kv_heads, K).transpose(0, 2, 3, 1, 4)

@@ -1,7 +1,6 @@
 """Addition and dropout: the ops that only move or mask numbers."""
 
 import numpy as np
-
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty_like
 from chronos.architecture.tape import Node, Op
@@ -20,7 +19,7 @@ class Add(Op):
 
 
 class Dropout(Op):
-    """y = x · mask / (1 − rate), the mask a hash of (key, element). Backward: the same on dy. Saves nothing."""
+    """y = x · mask / (1 − rate), the mask a hash of (key, element). Backward: the same on dy."""
 
     @staticmethod
     def forward(ctx: Node, x: np.ndarray, *, rate: float, key: int) -> np.ndarray:

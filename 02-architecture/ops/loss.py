@@ -1,7 +1,6 @@
 """The head and the cross-entropy in one op, so that no array of all logits ever exists."""
 
 import numpy as np
-
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty, zeros
 from chronos.architecture.tape import Node, Op

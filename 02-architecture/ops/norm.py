@@ -1,13 +1,12 @@
 """Normalizations and rotary positions: cheap row-wise ops that keep deep stacks trainable."""
 
 import numpy as np
-
 from chronos.architecture import kernels
 from chronos.architecture.tape import Node, Op
 
 
 class LayerNorm(Op):
-    """y = (x − μ)/√(σ² + eps) · w + b over the last axis; x (…, D), w (D,), b (D,) or None. Saves x, μ, 1/√."""
+    """y = (x − μ)/√(σ² + eps) · w + b over the last axis; x (…, D), b (D,) or None. Saves x, μ, 1/√."""
 
     @staticmethod
     def forward(ctx: Node, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, *, eps: float) -> np.ndarray:

@@ -1,0 +1,141 @@
+"""Training speed: ours, and PyTorch's where it is installed, step for step in turn in one run.
+
+Each side is a process of its own, so that peak memory can be compared too; while one works the other waits.
+`chronos bench train --peer torch`; CHRONOS_PEER_PYTHON names the interpreter that has torch.
+"""
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chronos.architecture.cost import flops_per_token
+from chronos.training.config import RunConfig, resolve
+
+from chronos.console import ChronosError, Progress
+from chronos.settings import set_threads, threads
+
+ROUNDS = 5
+SETTINGS = {"shakespeare-published": 20, "peer": 2}  # experiment → steps a round
+VOCABULARY = {"shakespeare-published": 70, "peer": 4096}
+
+
+def bench(peer: str | None = None) -> dict[str, Any]:
+    """Tokens/s and peak memory of each setting: {"ours", "peers", "limit", "ratios"} (ours/theirs)."""
+    if peer not in (None, "torch"):
+        raise ChronosError("unknown peer", expected="torch", got=peer)
+    result: dict[str, Any] = {"ours": {}, "peers": {}, "limit": {}, "ratios": {}}
+    with Progress(ROUNDS * len(SETTINGS), "training steps in turn") as bar:
+        for number, (name, steps) in enumerate(SETTINGS.items()):
+            _measure(name, steps, peer, result, lambda i, n=number: bar.update(n * ROUNDS + i))
+    return result
+
+
+def _measure(name: str, steps: int, peer: str | None, result: dict[str, Any], tick: Any) -> None:
+    config = _config(name)
+    c = config.model
+    tokens = config.train.batch_size * c.context * steps
+    wish = {
+        **dataclasses.asdict(c),
+        "batch_size": config.train.batch_size,
+        "threads": threads(),
+        "experiment": name,
+    }
+    with (
+        _worker([sys.executable, "-m", "chronos.training.bench_train"], wish) as ours,
+        _peer(peer, wish) as theirs,
+    ):
+        sides = {"ours": ours} | ({"torch": theirs} if theirs else {})
+        for side in sides.values():
+            _ask(side, 2)  # compilation and first touches
+        runs: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+        for i in range(ROUNDS):
+            for side, process in sides.items():
+                runs[side].append(_ask(process, steps))
+            tick(i + 1)
+    speed = {side: [tokens / r["seconds"] for r in found] for side, found in runs.items()}
+    for side, found in speed.items():
+        row = {"tokens_per_s": statistics.median(found), "peak_rss_bytes": runs[side][-1]["peak_rss_bytes"]}
+        (result["ours"] if side == "ours" else result["peers"].setdefault(side, {}))[name] = row
+    flops = flops_per_token(c, c.vocabulary)
+    result["limit"][name] = {
+        "flops_per_token": flops,
+        "gflops": flops * statistics.median(speed["ours"]) / 1e9,
+    }
+    if theirs:
+        pairs = [a / b for a, b in zip(speed["ours"], speed["torch"])]
+        memory = runs["ours"][-1]["peak_rss_bytes"] / runs["torch"][-1]["peak_rss_bytes"]
+        ratios = {"tokens_per_s": statistics.median(pairs), "least": min(pairs), "peak_rss_bytes": memory}
+        result["ratios"][name] = {"torch": ratios}
+
+
+def _config(name: str) -> RunConfig:
+    config = resolve(experiment=name, environment={})
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, vocabulary=VOCABULARY[name]))
+
+
+@contextmanager
+def _worker(command: list[str], wish: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*command, json.dumps(wish)], stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+            process.wait()
+
+
+@contextmanager
+def _peer(peer: str | None, wish: dict[str, Any]) -> Iterator[subprocess.Popen[str] | None]:
+    if peer is None:
+        yield None
+        return
+    python = os.environ.get("CHRONOS_PEER_PYTHON", sys.executable)
+    if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode:
+        mend = "set CHRONOS_PEER_PYTHON to an interpreter that has it, or leave out --peer"
+        raise ChronosError("torch is not installed", where=python, mend=mend)
+    with _worker([python, str(Path(__file__).with_name("bench_torch.py"))], wish) as process:
+        yield process
+
+
+def _ask(process: subprocess.Popen[str], steps: int) -> dict[str, float]:
+    process.stdin.write(f"{steps}\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        raise ChronosError("a benchmark process ended early", where=" ".join(map(str, process.args[:3])))
+    return json.loads(answer)
+
+
+def work(wish: dict[str, Any]) -> None:
+    """The process that trains ours: for each number on standard input, that many whole steps."""
+    import numpy as np
+    from chronos.memory.model import Model
+    from chronos.training.lanes import Lanes
+    from chronos.training.run import peak_rss
+    from chronos.training.stepper import Stepper
+
+    set_threads(wish["threads"])
+    config = _config(wish["experiment"])
+    ids = np.random.default_rng(0).integers(
+        0, config.model.vocabulary, (wish["batch_size"], config.model.context + 1)
+    )
+    with Lanes(min(wish["threads"], wish["batch_size"])) as lanes:
+        stepper = Stepper(Model(config.model), config.train, lanes)
+        for line in sys.stdin:
+            begun = time.perf_counter()
+            for _ in range(int(line)):
+                loss = stepper(ids[:, :-1], ids[:, 1:])["loss"]
+            seconds = time.perf_counter() - begun
+            print(json.dumps({"seconds": seconds, "loss": loss, "peak_rss_bytes": peak_rss()}), flush=True)
+
+
+if __name__ == "__main__":
+    work(json.loads(sys.argv[1]))
