@@ -95,8 +95,9 @@ def truncate_metrics(path: Path, size: int) -> None:
         raise ChronosError(
             "metrics are shorter than the checkpoint says", where=path, expected=size, got=have
         )
-    with open(path, "ab") as file:
-        file.truncate(size)
+    if have > size:
+        with open(path, "ab") as file:
+            file.truncate(size)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
