@@ -57,6 +57,14 @@ def test_a_batch_depends_on_the_cursor_alone():
     assert not np.array_equal(far, other)
 
 
+def test_a_batch_across_two_epochs_is_its_parts():
+    windows = Windows(Tokens(1000), 16, seed=5)
+    border = windows.per_epoch
+    across, _ = windows.batch(border - 3, 6)
+    parts = [windows.batch(border - 3, 3)[0], windows.batch(border, 3)[0]]
+    assert np.array_equal(across, np.concatenate(parts))
+
+
 def test_epochs_differ_in_order_and_phase():
     windows = Windows(Tokens(10_000), 16, seed=5)
     first, _ = windows.batch(0, windows.per_epoch)
