@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from chronos.memory.modeldir import read_safetensors
-from safetensors.numpy import save_file
+from chronos.memory.modeldir import read_safetensors, write_arrays
 
 from chronos.console import ChronosError, warn
 from chronos.files import atomic_directory, read_json, sha256_file, write_json
@@ -37,8 +36,8 @@ def save(run: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """Write `run/checkpoints/step-…` and drop all but the newest `keep`."""
     path = run / FOLDER / f"step-{checkpoint.counters['step']:08d}"
     with atomic_directory(path) as folder:
-        save_file(checkpoint.weights, str(folder / "model.safetensors"))
-        save_file(checkpoint.moments, str(folder / "optim.safetensors"))
+        write_arrays(folder / "model.safetensors", checkpoint.weights)
+        write_arrays(folder / "optim.safetensors", checkpoint.moments)
         write_json(folder / "state.json", {"version": VERSION, **checkpoint.counters})
         names = sorted(p.name for p in folder.iterdir())
         write_json(folder / "manifest.json", {name: sha256_file(folder / name) for name in names})

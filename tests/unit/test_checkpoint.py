@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+import safetensors
+from chronos.memory import modeldir
 from chronos.training import checkpoint
 from chronos.training.checkpoint import Checkpoint
 
@@ -76,9 +78,9 @@ def test_leftovers_of_a_killed_write_are_removed_and_never_read(run):
 
 def test_a_failing_write_leaves_the_earlier_checkpoints(run, monkeypatch):
     def full(*_args, **_kwargs):
-        raise OSError(28, "No space left on device")
+        raise safetensors.SafetensorError("I/O error: No space left on device (os error 28)")  # its own words
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(modeldir, "save_file", full)
     with pytest.raises(ChronosError, match="No space left on device; free some space"):
         checkpoint.save(run, make(40), keep=2)
     assert [p.name for p in (run / "checkpoints").iterdir() if p.name.startswith(".")] == []
