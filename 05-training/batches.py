@@ -7,9 +7,9 @@ a fresh phase; so resuming at sample 10⁹ costs what resuming at 0 costs.
 import hashlib
 
 import numpy as np
-from chronos.tokenization.shards import TokenShards
 
 from chronos.console import ChronosError
+from chronos.tokenization.shards import TokenShards
 
 ROUNDS = 4
 

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from chronos.architecture.cost import flops_per_token
-from chronos.training.config import RunConfig, resolve
-
 from chronos.console import ChronosError, Progress
 from chronos.settings import set_threads, threads
+from chronos.training.config import RunConfig, resolve
 
 ROUNDS = 5
 SETTINGS = {"shakespeare-published": 20, "peer": 2}  # experiment → steps a round
@@ -117,6 +116,7 @@ def _ask(process: subprocess.Popen[str], steps: int) -> dict[str, float]:
 def work(wish: dict[str, Any]) -> None:
     """The process that trains ours: for each number on standard input, that many whole steps."""
     import numpy as np
+
     from chronos.memory.model import Model
     from chronos.training.lanes import Lanes
     from chronos.training.run import peak_rss

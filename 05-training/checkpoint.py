@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from chronos.memory.modeldir import read_safetensors, write_arrays
 
 from chronos.console import ChronosError, warn
 from chronos.files import atomic_directory, read_json, sha256_file, write_json
+from chronos.memory.modeldir import read_safetensors, write_arrays
 
 VERSION = 1
 FOLDER = "checkpoints"

@@ -70,9 +70,8 @@ def register(subparsers: Any) -> None:
 
 def run_config(args: argparse.Namespace) -> dict[str, Any]:
     """Print a resolved configuration."""
-    from chronos.training.config import config_text, resolve
-
     from chronos.settings import dump
+    from chronos.training.config import config_text, resolve
 
     config = resolve(preset=args.preset, experiment=args.experiment, overrides=args.overrides)
     say(config_text(config).rstrip())

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from chronos.memory.config import ModelConfig
-from chronos.memory.sampling import Sampling
 
 from chronos.console import ChronosError, UsageError
+from chronos.memory.config import ModelConfig
+from chronos.memory.sampling import Sampling
 from chronos.settings import build, did_you_mean, dump
 
 CONFIGS = Path(__file__).parent / "configs"

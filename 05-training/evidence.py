@@ -11,13 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chronos.training.checkpoint import rows
-from chronos.training.config import resolve
-from chronos.training.run import Source, resume, start
-
 from chronos.console import ChronosError, say, table
 from chronos.files import sha256_file, write_json
 from chronos.settings import artifacts, machine
+from chronos.training.checkpoint import rows
+from chronos.training.config import resolve
+from chronos.training.run import Source, resume, start
 
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's t, two-sided 95%, by number of seeds
 

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from chronos.console import ChronosError, Progress, say
+from chronos.files import explain_os_errors
 from chronos.memory.generate import generate
 from chronos.memory.model import Model
 from chronos.memory.modeldir import fill
@@ -26,9 +29,6 @@ from chronos.training.config import RunConfig
 from chronos.training.lanes import Lanes
 from chronos.training.stepper import Stepper
 from chronos.training.validate import validate
-
-from chronos.console import ChronosError, Progress, say
-from chronos.files import explain_os_errors
 
 Hook = Callable[["Trainer", dict[str, Any]], None]  # called with every row that goes into metrics.jsonl
 

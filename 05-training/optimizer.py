@@ -5,6 +5,7 @@ with AdamW. Weight decay is decoupled and spares vectors.
 """
 
 import numpy as np
+
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty
 from chronos.architecture.tape import Tensor

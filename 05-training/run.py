@@ -18,9 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from chronos import __version__, native
+from chronos.console import ChronosError, say, warn
 from chronos.data.prepare import prepare
+from chronos.files import read_json, write_atomic, write_json
 from chronos.memory.model import Model
 from chronos.memory.modeldir import load_model, save_model
+from chronos.settings import artifacts, build, dump, threads
 from chronos.tokenization.factory import load_tokenizer
 from chronos.tokenization.prepare import prepare_tokens
 from chronos.tokenization.shards import TokenShards
@@ -28,11 +33,6 @@ from chronos.training import checkpoint
 from chronos.training.config import RunConfig, config_text, load_run_config, set_dotted
 from chronos.training.lanes import Lanes
 from chronos.training.loop import Hook, Trainer
-
-from chronos import __version__, native
-from chronos.console import ChronosError, say, warn
-from chronos.files import read_json, write_atomic, write_json
-from chronos.settings import artifacts, build, dump, threads
 
 FREE = {
     "train.steps",
@@ -149,7 +149,8 @@ def _lanes(config: RunConfig) -> int:
 def _make_tokens(config: RunConfig, source: Source, out: Path) -> Path:
     text, t = out.with_name("text"), config.tokenizer
     c = config.data
-    prepare(source.train or c.source, text, seed=config.train.seed, val_fraction=c.val_fraction)
+    seed = config.train.seed
+    prepare(source.train or c.source, text, seed=seed, val_fraction=c.val_fraction, on_damage=c.on_damage)
     prepare_tokens(text, out, kind=t.kind, vocab=t.vocab, tokenizer_path=Path(t.path) if t.path else None)
     return out
 

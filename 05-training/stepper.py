@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+
 from chronos.architecture.layers import DropoutPlan
 from chronos.architecture.tape import Tensor, backward
 from chronos.memory.model import Model

@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+
 from chronos.architecture.tape import no_grad
 from chronos.memory.model import Model
 from chronos.tokenization.shards import TokenShards
