@@ -82,6 +82,24 @@ def main() -> None:
         "runs": {name: [{key: c[key] for key in kept} for c in cells] for name, cells in found.items()},
     }
     write_json(args.out, result)
+    draw(result["curves"], args.out.with_suffix(".svg"))
+
+
+def draw(curves: dict[str, list[list[float]]], path: Path) -> None:
+    """The validation loss of the first seed of each experiment, as an SVG that is the same on every machine."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    pyplot.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "chronos"}
+    figure, axes = pyplot.subplots(figsize=(7, 3.5), layout="constrained")
+    for name, points in curves.items():
+        axes.plot(*zip(*points), marker="o", label=name)
+    axes.set(xlabel="step", ylabel="validation loss, nats a token")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, metadata={"Date": None})
 
 
 if __name__ == "__main__":
