@@ -132,7 +132,7 @@ class Progress:
     """
 
     quiet_s = 2.0  # work shorter than this says nothing
-    plain_every_s = 5.0
+    plain_every_s = 5.0  # and later a tenth of the time that has passed, so that a log stays short
 
     def __init__(self, total: float | None, label: str, *, unit: str = "", start: float = 0):
         self.total, self.label, self.unit = total, label, unit
@@ -150,7 +150,7 @@ class Progress:
         self.done = done
         self.fields.update(fields)
         now = time.monotonic()
-        wait = 0.1 if self.live else self.plain_every_s
+        wait = 0.1 if self.live else max(self.plain_every_s, (now - self.begin_at) / 10)
         if now - self.begin_at >= self.quiet_s and (now - self.shown_at >= wait or not self.shown):
             self._draw(now)
 

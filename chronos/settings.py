@@ -3,9 +3,11 @@
 A leaf helper that every stage may import. It knows no configuration class: each stage has its own.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import os
+import platform
 import types
 import typing
 from collections.abc import Mapping
@@ -147,3 +149,16 @@ _SCALARS = {bool: _to_bool, int: _to_int, float: _to_float, str: _to_str}
 def dump(instance: Any) -> dict[str, Any]:
     """The plain data of a configuration, to be saved with what it made."""
     return dataclasses.asdict(instance)
+
+
+def machine() -> str:
+    """The machine in a line, for results: processor, threads, and the kernels that BLAS chose."""
+    import numpy
+    from threadpoolctl import threadpool_info
+
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):  # Linux: the processor's own name
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    blas = ", ".join(f"{i['internal_api']} {i.get('architecture', '')}".strip() for i in threadpool_info())
+    return f"{name}, {threads()} threads, NumPy {numpy.__version__} ({blas})"

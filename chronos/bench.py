@@ -1,0 +1,61 @@
+"""`chronos bench`: the speed of kernels, training and decoding, as ratios to peers in the same run.
+
+Like chronos/cli.py this file may import the stages; the measuring itself lives with what it measures.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from chronos import console, files, settings
+
+
+def register(commands: Any) -> None:
+    """Add `chronos bench native|train|decode`."""
+    bench = commands.add_parser("bench", help="measure speed against peers in the same run")
+    kinds = bench.add_subparsers(title="benches", metavar="BENCH", required=True)
+    for name, run, about in (
+        ("native", _native, "quantized products against NumPy's float32"),
+        ("train", _train, "training steps; --peer torch compares with PyTorch on the same model"),
+        ("decode", _decode, "tokens a second while generating"),
+    ):
+        kind = kinds.add_parser(name, help=about)
+        kind.add_argument("--peer", metavar="NAME", help="what to compare with (default: what is installed)")
+        kind.add_argument("--out", type=Path, metavar="FILE", help="also write the result as JSON")
+        kind.set_defaults(run=run)
+
+
+def _native(args: argparse.Namespace) -> dict[str, Any]:
+    from chronos.native.bench_native import bench
+
+    return _shown("native", bench(args.peer), args)
+
+
+def _train(args: argparse.Namespace) -> dict[str, Any]:
+    from chronos.training.bench_train import bench
+
+    return _shown("train", bench(args.peer), args)
+
+
+def _decode(args: argparse.Namespace) -> dict[str, Any]:
+    from chronos.inference.bench_decode import bench
+
+    return _shown("decode", bench(args.peer), args)
+
+
+def _shown(name: str, result: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """Show `{"ours", "peers", "limit", "ratios"}` as a table, write it where asked, and hand it back."""
+    columns = ("what", "measure", "value")
+    rows = [(part, key, value) for part in result for key, value in _flat(result[part])]
+    console.table(f"bench {name}, {settings.threads()} threads", columns, rows)
+    if args.out:
+        command = f"chronos bench {name}" + (f" --peer {args.peer}" if args.peer else "")
+        about = {"command": command, "machine": settings.machine()}
+        files.write_json(args.out, {**about, **result, "columns": columns, "rows": rows})
+    return result
+
+
+def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(prefix, value)]
+    return [pair for key, inner in value.items() for pair in _flat(inner, f"{prefix}.{key}".strip("."))]

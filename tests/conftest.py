@@ -1,0 +1,62 @@
+"""Fixtures for all tests: each test has artefacts of its own, and what a module remembers is put back.
+
+Nothing here hides a failure. `shared` skips by name where the optional files beside the repository lack.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import hypothesis
+import pytest
+
+from chronos import console, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder `shared` beside the repository, with published vectors and real texts."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("needs ../shared/data")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    """Artefacts in a temporary folder; threads and JSON mode as at the start."""
+    monkeypatch.setenv("CHRONOS_ARTIFACTS", str(tmp_path / "artifacts"))
+    monkeypatch.setattr(settings, "_threads", None)
+    yield
+    console.json_mode(False)
+
+
+def _load_tool(name: str) -> ModuleType:
+    """A module of tests/tools, which is no package so that its files run as scripts."""
+    name_there = f"chronos_tests_{name}"
+    if name_there not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name_there, ROOT / "tests" / "tools" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name_there] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name_there]
+
+
+@pytest.fixture(scope="session")
+def load_tool():
+    """`load_tool("house")` imports tests/tools/house.py."""
+    return _load_tool
