@@ -2,6 +2,7 @@
 
 An array from `empty` goes back to its list when the last view of it dies, so the next step finds it
 there. Without this each step would ask the system for gigabytes and touch every page for the first time.
+What lies free is bounded: work whose sizes keep changing gives it back.
 """
 
 import math
@@ -11,6 +12,9 @@ from collections import defaultdict
 import numpy as np
 
 SMALL = 1 << 14  # bytes; below this NumPy's own cache is faster
+IDLE = 64 << 20  # bytes that may lie free in any case, besides twice the most that was ever in use
+
+Buffer = tuple[np.ndarray, int]  # memory and its address, which costs a microsecond to ask for
 
 
 class _Block:
@@ -18,14 +22,10 @@ class _Block:
 
     __slots__ = ("__array_interface__", "__weakref__", "buffer", "home")
 
-    def __init__(self, buffer: np.ndarray, home: "list[np.ndarray]", shape: tuple[int, ...], typestr: str):
+    def __init__(self, buffer: Buffer, home: list[Buffer], shape: tuple[int, ...], typestr: str):
         self.buffer, self.home = buffer, home
-        self.__array_interface__ = {
-            "shape": shape,
-            "typestr": typestr,
-            "data": (buffer.ctypes.data, False),
-            "version": 3,
-        }
+        data = (buffer[1], False)
+        self.__array_interface__ = {"shape": shape, "typestr": typestr, "data": data, "version": 3}
 
     def __del__(self) -> None:
         self.home.append(self.buffer)
@@ -35,9 +35,10 @@ class Workspace:
     """Free lists by size. `allocated` counts the bytes ever taken from the system, `misses` how often."""
 
     def __init__(self) -> None:
-        self.free: dict[int, list[np.ndarray]] = defaultdict(list)
+        self.free: dict[int, list[Buffer]] = defaultdict(list)
         self.allocated = 0
         self.misses = 0
+        self.most_used = 0
 
     def empty(self, shape: tuple[int, ...] | int, dtype: type = np.float32) -> np.ndarray:
         """An uninitialised C-contiguous array, 64-byte aligned when large."""
@@ -53,18 +54,28 @@ class Workspace:
             buffer = self._new(_bucket(size))
         return np.asarray(_Block(buffer, home, shape, kind.str))
 
-    def _new(self, size: int) -> np.ndarray:
+    @property
+    def idle(self) -> int:
+        """Bytes that lie free."""
+        return sum(size * len(home) for size, home in list(self.free.items()))
+
+    def _new(self, size: int) -> Buffer:
+        idle = self.idle
+        self.most_used = max(self.most_used, self.allocated - idle + size)
+        if idle > 2 * self.most_used + IDLE:
+            self.release()
         self.misses += 1
         self.allocated += size
         raw = np.empty(size + 64, np.uint8)
         start = -raw.ctypes.data % 64
-        return raw[start : start + size]
+        return raw[start : start + size], raw.ctypes.data + start
 
     def release(self) -> None:
         """Give what lies free back to the system (between phases that need other sizes)."""
-        for home in self.free.values():
-            self.allocated -= sum(len(buffer) for buffer in home)
-            home.clear()
+        for size, home in self.free.items():
+            while home:  # one by one: another thread may be returning a buffer right now
+                home.pop()
+                self.allocated -= size
 
 
 def _bucket(size: int) -> int:

@@ -1,0 +1,235 @@
+# `make` sets up .venv and runs all seven stages; `make test` runs the tests; README.md tells the rest.
+# Each stage leaves a stamp, artifacts/<stage>/.done, that depends on the configuration, on the text and
+# on the stages before it: what is up to date is not made again, and a killed stage leaves no stamp.
+# Written for GNU make 4.3 and for the 3.81 of macOS. Holds no work of its own: stages are `chronos` commands.
+#
+#   TEXT=book.txt make        your own text (.txt .md .json .jsonl or a folder) instead of the stories
+#   make PYTHON=python3.12    the Python (3.11 to 3.14) that .venv is made of
+
+PYTHON ?= python3
+A := $(if $(CHRONOS_ARTIFACTS),$(CHRONOS_ARTIFACTS),artifacts)
+PY := .venv/bin/python
+CHRONOS := .venv/bin/chronos
+ORACLE_PYTHON ?= .venv-oracle/bin/python
+
+SHELL := /bin/sh
+export CHRONOS_ARTIFACTS := $(A)
+export TEXT
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: all setup stage-01 stage-02 stage-03 stage-04 stage-05 stage-06 stage-07
+.PHONY: test test-all test-oracle bench lint clean FORCE
+ifneq ($(words $(A)),1)
+$(error CHRONOS_ARTIFACTS=$(A): make cannot work with spaces in it)
+endif
+
+STAGES := 01-data 02-architecture 03-tokenization 04-memory 05-training 06-evaluation 07-inference
+C_SOURCES := $(wildcard native/*.c native/*.h native/*/*.c native/*/*.h native/*build*.py)
+READY := .venv/.ready
+
+# ---- everything --------------------------------------------------------------------------------------------
+
+# The newest "all is made" mark is younger than every stage: then there is nothing to do but say so.
+all: $(A)/.inputs/all
+	@if [ -f $(A)/.inputs/fresh ]; then rm -f $(A)/.inputs/fresh; else echo "Everything is up to date."; fi
+	@echo "Report    $(A)/06-evaluation/report.html"
+	@echo "Try next  $(CHRONOS) chat   ·   TEXT=book.txt make   ·   make test   ·   01-data/README.md"
+
+$(A)/.inputs/all: $(STAGES:%=$(A)/%/.done)
+	@printf '\nAll seven stages ran. What each made, and the seconds it took:\n\n'
+	@for stage in $(STAGES); do \
+	  printf '  %-16s %5s s   %s\n' "$$stage" "$$(head -n 1 $(A)/$$stage/.done)" "$$(sed -n 2p $(A)/$$stage/.done)"; \
+	done
+	@printf '\nA sample of the quantized model:\n\n'
+	@cd $(A)/07-inference && { printf '%s' "$$(cat prompt.txt)"; cat sample.txt; } | \
+	  LC_ALL=C tr -d '\000-\010\013-\037' | sed 's/^/  /'
+	@echo
+	@touch $(A)/.inputs/fresh $@
+
+stage-01 stage-02 stage-03 stage-04 stage-05 stage-06 stage-07: stage-%:
+	@ls -d $(A)/$*-*/ | grep -v previous | sed 's/^/ready: /'
+stage-01: $(A)/01-data/.done
+stage-02: $(A)/02-architecture/.done
+stage-03: $(A)/03-tokenization/.done
+stage-04: $(A)/04-memory/.done
+stage-05: $(A)/05-training/.done
+stage-06: $(A)/06-evaluation/.done
+stage-07: $(A)/07-inference/.done
+
+# ---- the stages --------------------------------------------------------------------------------------------
+
+begin = @printf '\n── %s\n' "$(notdir $(@D))"; date +%s > $(A)/.inputs/began
+# The stamp: seconds, then what was made. Written beside and renamed, only after the stage succeeded.
+end = @mkdir -p $(@D); echo "$$(( $$(date +%s) - $$(cat $(A)/.inputs/began) ))" > $@.part; \
+  echo '$(@D): $(made)' >> $@.part; mv $@.part $@
+# Replace a file only if it says something new, so that what depends on it is left alone otherwise.
+if_new = if cmp -s $@.part $@; then rm -f $@.part; else mv $@.part $@; fi
+
+$(A)/01-data/.done: made = train.jsonl val.jsonl stats.json
+$(A)/01-data/.done: $(A)/.inputs/text $(A)/.inputs/data.flags
+	$(begin)
+	$(CHRONOS) data prepare --text "$${TEXT:-stories}" --out-dir $(A)/01-data $$(cat $(A)/.inputs/data.flags)
+	$(end)
+
+$(A)/02-architecture/.done: made = gradients.json, the gradient check of every op
+$(A)/02-architecture/.done: | $(A)/01-data/.done
+	$(begin)
+	$(CHRONOS) architecture check --out-dir $(A)/02-architecture
+	$(end)
+
+$(A)/03-tokenization/.done: made = tokenizer.json and the token shards train/ val/
+$(A)/03-tokenization/.done: $(A)/01-data/.done $(A)/.inputs/tokenizer.flags | $(A)/02-architecture/.done
+	$(begin)
+	$(CHRONOS) tokenizer prepare --data $(A)/01-data --out-dir $(A)/03-tokenization \
+	  $$(cat $(A)/.inputs/tokenizer.flags)
+	$(end)
+
+$(A)/04-memory/.done: made = the initialised model, its self-test, its parameters and FLOPs
+$(A)/04-memory/.done: $(A)/03-tokenization/.done $(A)/.inputs/config.yaml
+	$(begin)
+	$(CHRONOS) model init --config $(A)/.inputs/config.yaml --tokenizer-path $(A)/03-tokenization \
+	  --out-dir $(A)/04-memory
+	$(end)
+
+# An interrupted run goes on where its last checkpoint stands; a run on other data or another configuration
+# is moved aside, because its weights answer another question.
+$(A)/05-training/.done: made = metrics, checkpoints, and the model in $(A)/model
+$(A)/05-training/.done: $(A)/03-tokenization/.done $(A)/.inputs/config.yaml $(if $(wildcard $(A)/model),,FORCE) \
+  | $(A)/04-memory/.done
+	$(begin)
+	@cat $(A)/.inputs/config.yaml $(A)/03-tokenization/*/shards.json | cksum > $(A)/.inputs/run.part
+	@cd $(A) && if [ -d 05-training ] && ! cmp -s .inputs/run.part .inputs/run; then \
+	  rm -rf 05-training.previous && mv 05-training 05-training.previous && \
+	  echo "the data or the configuration changed: the earlier run is in $(A)/05-training.previous"; \
+	fi && mv .inputs/run.part .inputs/run
+	$(CHRONOS) train --experiment default --shards $(A)/03-tokenization --out-dir $(A)/05-training --resume
+	$(end)
+
+$(A)/06-evaluation/.done: made = report.json report.md report.html
+$(A)/06-evaluation/.done: $(A)/05-training/.done
+	$(begin)
+	$(CHRONOS) report --run $(A)/05-training --out-dir $(A)/06-evaluation
+	$(end)
+
+$(A)/07-inference/.done: made = model-q8 and sample.txt
+$(A)/07-inference/.done: $(A)/05-training/.done | $(A)/06-evaluation/.done
+	$(begin)
+	$(CHRONOS) quantize --model-path $(A)/model --out-dir $(A)/07-inference/model-q8 --qtype Q8_0 \
+	  --data $(A)/03-tokenization/val
+	@$(PY) -c "$$PROMPT_OF" $(A)/01-data/val.jsonl > $(A)/07-inference/prompt.txt
+	$(CHRONOS) generate --model-path $(A)/07-inference/model-q8 --prompt "$$(cat $(A)/07-inference/prompt.txt)" \
+	  --max-new-tokens 100 --temperature 0.7 --seed 1 > $(A)/07-inference/sample.txt
+	$(end)
+
+# ---- what the stages depend on -----------------------------------------------------------------------------
+
+# The name, size and time of each file of TEXT; a TEXT that is not there changes nothing.
+define SIGN_TEXT
+import os, sys
+text = sys.argv[1]
+folders = [(os.path.dirname(text), [], [os.path.basename(text)])] if os.path.isfile(text) else os.walk(text)
+files = sorted(os.path.join(folder, name) for folder, _, names in folders for name in names)
+print(ascii(text))
+for file in files:
+    at = os.stat(file) if os.path.exists(file) else None
+    print(ascii(file), at and at.st_size, at and at.st_mtime_ns)
+endef
+export SIGN_TEXT
+
+$(A)/.inputs/text: FORCE | $(READY)
+	@case "$$TEXT" in ""|stories) ;; *) [ -e "$$TEXT" ] || \
+	  { echo "error: TEXT=$$TEXT: there is no such file or folder" >&2; exit 1; };; esac
+	@mkdir -p $(@D)
+	@$(PY) -c "$$SIGN_TEXT" "$${TEXT:-stories}" > $@.part
+	@$(if_new)
+
+# What all layers of the configuration come to, and what of it concerns the first stages.
+$(A)/.inputs/config.yaml: FORCE | $(READY)
+	@mkdir -p $(@D)
+	@$(CHRONOS) config --experiment default > $@.part
+	@$(if_new)
+
+define FLAGS_OF
+import sys, yaml
+config = yaml.safe_load(open(sys.argv[1], encoding="utf-8"))
+data, kind = config["data"], config["tokenizer"]["kind"]
+flags = {
+    "data": ["--val-fraction", data["val_fraction"], "--on-damage", data["on_damage"]],
+    "tokenizer": ["--kind", kind] + (["--vocab", config["tokenizer"]["vocab"]] if kind == "bpe" else []),
+}
+if kind == "file":
+    flags["tokenizer"] = ["--tokenizer-path", config["tokenizer"]["path"]]
+print(*flags[sys.argv[2]])
+endef
+export FLAGS_OF
+
+$(A)/.inputs/data.flags $(A)/.inputs/tokenizer.flags: $(A)/.inputs/%.flags: $(A)/.inputs/config.yaml
+	@$(PY) -c "$$FLAGS_OF" $< $* > $@.part
+	@$(if_new)
+
+# The sample continues the question of a story, or the first words of the text that was held back.
+define PROMPT_OF
+import json, sys
+text = json.loads(open(sys.argv[1], encoding="utf-8").readline())["text"]
+print(text[: text.index("?") + 1] if "?" in text[:600] and "\n" in text[:600] else text[:48])
+endef
+export PROMPT_OF
+
+# ---- the environment ---------------------------------------------------------------------------------------
+
+setup: $(READY)
+	@echo "The environment is ready; see $(CHRONOS) doctor"
+
+# A folder that was moved needs a new environment: installed scripts hold its full path. And a `make setup` that
+# is asked for by name tries again to build the C library where it is missing.
+AGAIN := $(if $(filter setup,$(MAKECMDGOALS)),$(if $(wildcard native/_chronos_native*.so),,FORCE))
+MOVED := $(shell [ "`cat $(READY) 2>/dev/null`" = "`pwd -P`" ] || echo FORCE)
+define USABLE
+import sys
+if not (3, 11) <= sys.version_info[:2] <= (3, 14):
+    sys.exit("error: Chronos needs Python 3.11 to 3.14, and $(PYTHON) is %s.%s; install one, then run make PYTHON=python3.12" % sys.version_info[:2])
+endef
+export USABLE
+
+$(READY): pyproject.toml setup.py $(C_SOURCES) $(MOVED) $(AGAIN)
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "error: there is no $(PYTHON); install Python 3.11 to 3.14, then run make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c "$$USABLE"
+	@echo "Setting up .venv: a minute or two, once"
+	@want="$$($(PYTHON) -V)"; have="$$($(PY) -V 2>/dev/null || true)"; \
+	if [ "$$want" != "$$have" ]; then $(PYTHON) -m venv --clear .venv || { \
+	  echo "error: $(PYTHON) cannot make environments; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }; fi
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e ".[plots,test,lint]"
+	@$(PY) -c "from chronos import native; raise SystemExit(not native.available())" 2>/dev/null || \
+	  echo "notice: the C library was not built, slower kernels are used; \`$(CHRONOS) doctor\` tells how to mend it"
+	@pwd -P > $@
+
+# ---- tests and care ----------------------------------------------------------------------------------------
+
+test: $(READY)
+	$(PY) -m pytest -m "not slow and not oracle"
+
+test-all: $(READY)
+	$(PY) -m pytest -m "not oracle"
+
+# Heavy oracles live in an environment of their own; ORACLE_PYTHON names another that has them.
+test-oracle: $(READY)
+	@[ "$(ORACLE_PYTHON)" != .venv-oracle/bin/python ] || [ -x $(ORACLE_PYTHON) ] || $(PYTHON) -m venv .venv-oracle
+	@$(ORACLE_PYTHON) -c "import chronos.training, hypothesis, pytest, tokenizers, torch" 2>/dev/null || \
+	  $(ORACLE_PYTHON) -m pip install --disable-pip-version-check -e ".[plots,test,oracle]"
+	$(ORACLE_PYTHON) -m pytest -m oracle
+
+bench: $(READY)
+	$(CHRONOS) bench native
+	$(CHRONOS) bench train
+	$(CHRONOS) bench decode
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+# Only what make and the tools made: runs that you put into artifacts/ under other names stay, and so does .venv.
+clean:
+	rm -rf $(STAGES:%=$(A)/%) $(A)/05-training.previous $(A)/model $(A)/.inputs
+	rm -rf build *.egg-info .pytest_cache .ruff_cache .hypothesis
