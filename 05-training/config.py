@@ -127,9 +127,8 @@ def resolve(
 ) -> RunConfig:  # fmt: skip
     """Read all layers and check the result. `overrides` are `key.sub=value`, `flags` dotted name → value."""
     last = _layer("experiment", experiment) if experiment else {}
-    chosen = last.pop("layers", {})
-    merged: dict[str, Any] = {}
-    _merge(merged, _read(CONFIGS / "base.yaml"))
+    merged = _read(CONFIGS / "base.yaml")
+    chosen = {**merged.pop("layers", {}), **last.pop("layers", {})}
     for kind in ("platform", "model", "training"):
         name = preset if kind == "model" and preset else chosen.get(kind)
         if name:

@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def draw(curves: dict[str, list[list[float]]], path: Path) -> None:
-    """The validation loss of the first seed of each experiment, as an SVG that is the same on every machine."""
+    """The validation loss of the first seed of each experiment, as an SVG that is alike on every machine."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from chronos import settings
+from chronos.console import ChronosError
 from chronos.memory.modeldir import load_model
 from chronos.training import checkpoint
 from chronos.training.config import load_run_config, resolve
 from chronos.training.loop import Interrupted, Trainer
 from chronos.training.run import Source, model_path_of, resume, start
 
-from chronos import settings
-from chronos.console import ChronosError
-
 TINY = """tokenizer.kind=char model.layers=1 model.heads=2 model.width=16 model.context=8 train.batch_size=4
     train.steps=12 train.warmup=2 train.eval_every=4 train.checkpoint_every=4 train.sample_tokens=4
-    train.dropout=0.1 train.keep_checkpoints=9""".split()
+    train.dropout=0.1 train.keep_checkpoints=9 train.optimizer=adamw train.lr=1e-3""".split()
 TIMINGS = ("tokens_per_s", "seconds")
 
 
