@@ -1,0 +1,80 @@
+"""A model directory in float32 → the same model in blocks of 4 or 8 bits, and what that costs in loss.
+
+The blocks are llama.cpp's, in GGUF. Run it as `chronos quantize --model-path DIR --out-dir DIR --qtype Q8_0`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from chronos import native
+from chronos.console import ChronosError
+from chronos.evaluation.held_out import measure, open_tokens
+from chronos.memory.model import Model
+from chronos.memory.modeldir import (
+    GGUF,
+    SAFETENSORS,
+    load_model,
+    parameter_count,
+    quantize_model,
+    save_model,
+)
+
+FILES = {"config.json", "tokenizer.json", SAFETENSORS, GGUF}
+
+
+def quantize_directory(source: Path, out_dir: Path, qtype: str, data: Path | None = None) -> dict[str, Any]:
+    """Write `out_dir` with every matrix of `source` in `qtype` blocks; what is refused writes nothing.
+
+    Returns {"model_path", "qtype", "bytes_before", "bytes_after" (of the weights' files), "bits_per_weight"
+    (over all weights), "float32" (names of matrices whose rows do not fit in blocks)} and, with `data` (a
+    text or token shards), {"nats_before", "nats_after", "rise"} in nats per token.
+
+    Raises ChronosError for weights that are quantized already, an unknown type, and an `out_dir` that is
+    `source` or holds anything that is not a model directory's.
+    """
+    if qtype not in native.TYPES:
+        raise ChronosError("unknown qtype", expected=" or ".join(native.TYPES), got=repr(qtype))
+    refuse_place(source, out_dir)
+    loaded = load_model(source)
+    if loaded.qtype:
+        mend = "give the float32 model that it was made from"
+        raise ChronosError(f"this model is quantized already ({loaded.qtype})", where=source, mend=mend)
+    small, left = quantize_model(loaded.model, qtype)
+    if not any(isinstance(p, native.QuantTensor) for _, p in small.named()):
+        what = f"no matrix has rows that divide into blocks of {native.BLOCK}"
+        raise ChronosError(what, where=source, mend="train one with a model.width that does")
+    losses = {}
+    if data is not None:
+        with open_tokens(data, loaded.tokenizer) as shards:
+            before, after = (measure(model, shards)["nats_per_token"] for model in (loaded.model, small))
+        losses = {"nats_before": before, "nats_after": after, "rise": after - before}
+    save_model(out_dir, small, loaded.tokenizer)
+    return {
+        "model_path": str(out_dir),
+        "qtype": qtype,
+        "bytes_before": (source / SAFETENSORS).stat().st_size,
+        "bytes_after": (out_dir / GGUF).stat().st_size,
+        "bits_per_weight": 8 * weight_bytes(small) / parameter_count(small),
+        "float32": left,
+        **losses,
+    }
+
+
+def weight_bytes(model: Model) -> int:
+    """Bytes of all weights as they lie in memory, quantized or not."""
+    return sum(p.data.nbytes for _, p in model.named())
+
+
+def refuse_place(source: Path, out_dir: Path) -> None:
+    """Only an empty or missing directory, or an earlier model's, may be written; never the model itself."""
+    if out_dir.exists() and source.exists() and out_dir.samefile(source):
+        raise ChronosError(
+            "a model cannot be quantized onto itself", where=out_dir, mend="give another --out-dir"
+        )
+    if not out_dir.exists():
+        return
+    names = {path.name for path in out_dir.iterdir()} if out_dir.is_dir() else {out_dir.name}
+    if not out_dir.is_dir() or (names and ("config.json" not in names or names - FILES)):
+        odd = min(names - FILES, default=min(names))
+        mend = "give a new or an empty folder, or an earlier model to replace"
+        raise ChronosError("this is not a model directory", where=out_dir, got=odd, mend=mend)
