@@ -47,15 +47,19 @@ def save(run: Path, checkpoint: Checkpoint, keep: int) -> Path:
 
 
 def listed(run: Path) -> list[Path]:
-    """All checkpoints of a run, newest first; leftovers of an interrupted write are removed."""
+    """All checkpoints of a run, newest first."""
     folder = run / FOLDER
     if not folder.is_dir():
         return []
-    for path in folder.iterdir():
-        if _LEFTOVER.fullmatch(path.name):
-            shutil.rmtree(path, ignore_errors=True)
     found = [p for p in folder.iterdir() if p.is_dir() and _NAME.fullmatch(p.name)]
     return sorted(found, key=lambda p: p.name, reverse=True)
+
+
+def sweep(run: Path) -> None:
+    """Remove what an interrupted write left; only for the process that owns the run."""
+    for path in (run / FOLDER).glob(".step-*.tmp"):
+        if _LEFTOVER.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def load(path: Path) -> Checkpoint:

@@ -111,6 +111,7 @@ def resume(
             f"the run began with {made['lanes']} lanes and goes on with {lanes.count}: last bits will differ"
         )
     trainer = _trainer(config, Model(config.model, config.train.seed), tokens, run, hooks, lanes)
+    checkpoint.sweep(run)
     saved = checkpoint.newest(run)
     if saved is None:
         say("no checkpoint yet: starting from step 0")
