@@ -1,0 +1,105 @@
+"""The types of quantized weights, and `QuantTensor`, which holds some.
+
+No arithmetic: that is plain.py and, faster, the C files. Nothing here knows which of them runs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chronos.console import ChronosError
+
+BLOCK = 32  # weights that share a scale
+BLOCK_BYTES = {"Q4_0": 18, "Q8_0": 34}  # as llama.cpp lays them out; drawn in chronos_native.h
+
+
+def check_type(qtype: str, where: str) -> None:
+    """Refuse a type that is not here."""
+    if qtype not in BLOCK_BYTES:
+        raise ChronosError(
+            "unknown quantized type", where=where, expected=" or ".join(BLOCK_BYTES), got=repr(qtype)
+        )
+
+
+def check_width(k: int, shape: tuple[int, ...], where: str) -> None:
+    """Refuse rows that do not divide into blocks."""
+    if k % BLOCK:
+        mend = f"pad the rows with zeros to {-(-k // BLOCK) * BLOCK}, or keep this matrix in float32"
+        raise ChronosError(
+            f"rows must be a multiple of {BLOCK} long", where=where, got=f"shape {shape}", mend=mend
+        )
+
+
+def data_bytes(qtype: str, shape: tuple[int, int]) -> int:
+    """The bytes that a matrix (N, K) takes."""
+    return shape[0] * (shape[1] // BLOCK) * BLOCK_BYTES[qtype]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantTensor:
+    """A matrix (N, K) of quantized weights: N rows of K/32 blocks in llama.cpp's order. Read-only.
+
+    `type` is "Q4_0" or "Q8_0", `shape` is (N, K) with K a multiple of 32, and `data` is a contiguous,
+    read-only uint8 array (nbytes,) that the tensor keeps alive. Raises ChronosError when they do not agree.
+    """
+
+    type: str
+    shape: tuple[int, int]
+    data: np.ndarray
+
+    def __post_init__(self) -> None:
+        where = "QuantTensor"
+        check_type(self.type, where)
+        shape = tuple(self.shape)
+        if len(shape) != 2 or not all(isinstance(n, int | np.integer) and n >= 0 for n in shape):
+            raise ChronosError("shape must be (N, K)", where=where, got=repr(self.shape))
+        shape = (int(shape[0]), int(shape[1]))
+        object.__setattr__(self, "shape", shape)
+        check_width(shape[1], shape, where)
+        data, size = self.data, data_bytes(self.type, shape)
+        if (
+            not isinstance(data, np.ndarray)
+            or data.dtype != np.uint8
+            or data.ndim != 1
+            or data.flags.writeable
+        ):
+            raise ChronosError(
+                "data must be a read-only uint8 array (nbytes,)", where=where, mend="use frombytes"
+            )
+        if data.nbytes != size or not data.flags.c_contiguous:
+            got = f"{data.nbytes:,}"
+            raise ChronosError(
+                f"wrong number of bytes for {self.type} {shape}", where=where, expected=f"{size:,}", got=got
+            )
+
+    @classmethod
+    def frombytes(cls, qtype: str, shape: tuple[int, int], data) -> "QuantTensor":
+        """The tensor (N, K) whose blocks are `data`: bytes, or any other contiguous buffer.
+
+        What is read-only (bytes, a file mapped for reading) is kept by reference; what is writable is copied,
+        so that a QuantTensor never changes. Scales and codes are taken as they are.
+        """
+        try:
+            array = np.frombuffer(data, dtype=np.uint8)
+        except (TypeError, ValueError, BufferError) as error:
+            if not hasattr(data, "__len__") or len(data):  # NumPy refuses an empty buffer, which N = 0 has
+                raise ChronosError(
+                    f"data is not a contiguous buffer ({error})", where="QuantTensor"
+                ) from None
+            array = np.empty(0, np.uint8)
+        if array.flags.writeable:
+            array = array.copy()
+            array.flags.writeable = False
+        return cls(qtype, shape, array)
+
+    def tobytes(self) -> bytes:
+        """The blocks in llama.cpp's order, as a GGUF file holds them."""
+        return self.data.tobytes()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the blocks."""
+        return self.data.nbytes
+
+    def __repr__(self) -> str:
+        return f"QuantTensor({self.type}, {self.shape[0]} x {self.shape[1]}, {self.nbytes:,} bytes)"

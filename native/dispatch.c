@@ -1,0 +1,50 @@
+/* Which kernels run: the ISAs that this build has and this CPU supports, and the one chosen of them.
+ * Until chronos_isa_choose is called, once, by whoever loads the library, that is the portable one. A new
+ * ISA is one file and two lines of `detect`. */
+#include "chronos_native.h"
+
+#ifdef HAVE_AVX2
+#include <cpuid.h>
+
+/* The CPU must have the instructions, and the system must save the registers (bits 1 and 2 of XCR0): a system
+ * or a virtual machine may leave the second undone while CPUID reports the first. */
+static int cpu_has_avx2(void) {
+    const unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29, avx2 = 1u << 5;
+    const unsigned need = fma | osxsave | avx | f16c;
+    unsigned a, b, c, d, xcr0, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need) != need)
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+    (void)high;
+    return (xcr0 & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & avx2);
+}
+#endif
+
+enum { MAX_ISAS = 8 };
+static const isa_table *isas[MAX_ISAS], *chosen = &isa_portable;
+
+static int detect(void) {
+    int n = 0;
+    isas[n++] = &isa_portable;
+#ifdef HAVE_AVX2
+    if (cpu_has_avx2())
+        isas[n++] = &isa_avx2;
+#endif
+    return n;
+}
+
+int chronos_isa_choose(const char *name) {
+    int n = detect();
+    for (int i = n - 1; i >= 0; i--)
+        if (!name || strcmp(name, isas[i]->name) == 0) {
+            chosen = isas[i];
+            return CHRONOS_OK;
+        }
+    return CHRONOS_BAD_ISA;
+}
+
+const isa_table *isa_chosen(void) { return chosen; }
+
+const char *chronos_isa_name(void) { return chosen->name; }
+
+const char *chronos_isa_at(int i) { return i >= 0 && i < detect() ? isas[i]->name : NULL; }
