@@ -34,7 +34,23 @@ def bench(peer: str | None = None) -> dict[str, Any]:
     with Progress(ROUNDS * len(SETTINGS), "training steps in turn") as bar:
         for number, (name, steps) in enumerate(SETTINGS.items()):
             _measure(name, steps, peer, result, lambda i, n=number: bar.update(n * ROUNDS + i))
-    return result
+    return {**result, "table": _table(result)}
+
+
+def _table(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Columns and rows for people: one row a setting."""
+    rows = []
+    for name, ours in result["ours"].items():
+        gflops = result["limit"][name]["gflops"]
+        row = [name, ours["tokens_per_s"], gflops, ours["peak_rss_bytes"] / 2**20]
+        for peer, ratio in result["ratios"].get(name, {}).items():
+            theirs = result["peers"][peer][name]["tokens_per_s"]
+            row += [theirs, ratio["tokens_per_s"], ratio["least"], ratio["peak_rss_bytes"]]
+        rows.append(row)
+    columns = ["setting", "tokens/s", "GFLOP/s", "peak MiB"]
+    for peer in result["peers"]:
+        columns += [f"{peer} tokens/s", f"ours/{peer}", "least of the rounds", "memory ours/theirs"]
+    return columns, rows
 
 
 def _measure(name: str, steps: int, peer: str | None, result: dict[str, Any], tick: Any) -> None:

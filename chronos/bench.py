@@ -45,14 +45,18 @@ def _decode(args: argparse.Namespace) -> dict[str, Any]:
 
 def _shown(name: str, result: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     """Show `{"ours", "peers", "limit", "ratios"}` as a table, write it where asked, and hand it back."""
-    columns = ("what", "measure", "value")
-    rows = [(part, key, value) for part in result for key, value in _flat(result[part])]
+    drawn = result.pop("table", None)
+    columns, rows = drawn or (("what", "measure", "value"), _rows(result))
     console.table(f"bench {name}, {settings.threads()} threads", columns, rows)
     if args.out:
         command = f"chronos bench {name}" + (f" --peer {args.peer}" if args.peer else "")
         about = {"command": command, "machine": settings.machine()}
         files.write_json(args.out, {**about, **result, "columns": columns, "rows": rows})
     return result
+
+
+def _rows(result: dict[str, Any]) -> list[tuple[str, str, Any]]:
+    return [(part, key, value) for part in result for key, value in _flat(result[part])]
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
