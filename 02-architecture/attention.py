@@ -6,6 +6,7 @@ The arithmetic is in `ops/attention.py`; this file decides what goes in.
 from dataclasses import dataclass
 
 import numpy as np
+
 from chronos.architecture import ops
 from chronos.architecture.config import TransformerConfig
 from chronos.architecture.layers import DropoutPlan, Linear, Module, parameter

@@ -1,4 +1,4 @@
-"""`chronos architecture check|cost`: the gradient check of every op, and what a model of some shape costs."""
+"""`chronos architecture check`: the gradient of every op against finite differences."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from chronos.settings import artifacts
 
 def register(subparsers: Any) -> None:
     """Add the commands to the parser of the face."""
-    top = subparsers.add_parser("architecture", help="check gradients; count parameters and FLOPs")
+    top = subparsers.add_parser("architecture", help="check the gradients of all ops")
     actions = top.add_subparsers(dest="action", required=True, metavar="ACTION")
     check = actions.add_parser("check", help="every op's gradient against finite differences in float64")
     check.add_argument("--out-dir", type=Path, metavar="DIR", help="default artifacts/02-architecture")

@@ -3,6 +3,7 @@
 Other stages extend it; nothing here is read from files.
 """
 
+import math
 from dataclasses import dataclass
 
 from chronos.console import ChronosError
@@ -60,8 +61,10 @@ class TransformerConfig:
         if self.positions == "rotary" and self.head_width % 2:
             mend = "change width or heads, or use model.positions=learned"
             raise ChronosError("rotary positions need an even width per head", got=self.head_width, mend=mend)
-        if not (self.norm_eps > 0 and self.rope_base > 1):
-            raise ChronosError("model.norm_eps must be above 0 and model.rope_base above 1")
+        for name, least in (("norm_eps", 0), ("rope_base", 1)):
+            if not least < getattr(self, name) < math.inf:
+                what = f"model.{name} must be a finite number above {least}"
+                raise ChronosError(what, got=getattr(self, name))
 
     @property
     def head_width(self) -> int:

@@ -8,10 +8,11 @@ import hashlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from chronos.architecture import ops
-from chronos.architecture.tape import Tensor, apply
 
 from chronos import native
+from chronos.architecture import ops
+from chronos.architecture.tape import Tensor, apply, recording
+from chronos.console import ChronosError
 
 
 class Module:
@@ -74,6 +75,9 @@ class Linear(Module):
 
     def __call__(self, x: Tensor) -> Tensor:
         if isinstance(self.weight, native.QuantTensor):
+            if recording() and x.requires_grad:  # the product is not recorded: gradients would stop here
+                mend = "evaluate under no_grad(), or train the float32 model"
+                raise ChronosError("quantized weights pass no gradients", mend=mend)
             flat = np.ascontiguousarray(x.data.reshape(-1, x.shape[-1]))
             y = native.matmul(flat, self.weight).reshape(*x.shape[:-1], -1)
             return Tensor(y if self.bias is None else y + self.bias.data)

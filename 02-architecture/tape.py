@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from chronos.architecture.kernels.workspace import empty_like
 
 _local = threading.local()  # each training lane records its own tape
 
 
 class Tensor:
-    """An array, its gradient, and the op application that created it (None for leaves).
+    """An array, and the op application that created it (None for leaves, which may want a gradient).
 
-    `data` is an ndarray; `grad` is None or an ndarray of the same shape; only leaves that were made with
-    `requires_grad=True` (parameters) keep their gradient after `backward`.
+    `data` is an ndarray; `grad` is None or an ndarray of the same shape, and arrives at leaves that were made
+    with `requires_grad=True` (parameters), where it stays until somebody takes it.
     """
 
     __slots__ = ("creator", "data", "grad", "requires_grad")
@@ -39,20 +40,27 @@ class Tensor:
 
 
 class Node:
-    """One application of an op: its inputs, and what its forward saved for its backward."""
+    """One application of an op: where its inputs came from, and what its forward saved for its backward.
 
-    __slots__ = ("inputs", "needs", "op", "saved")
+    Of a tensor that an op made it holds that op's node alone: an activation that no backward needs is free at
+    once. `inputs` is None when a backward pass has been here.
+    """
+
+    __slots__ = ("grad", "inputs", "needs", "op", "saved", "shape")
 
     def __init__(self, op: type["Op"], inputs: tuple["Tensor | None", ...], needs: tuple[bool, ...]):
-        self.op, self.inputs, self.needs = op, inputs, needs
+        self.op, self.needs = op, needs
+        self.inputs = tuple((t.creator or t) if need else None for t, need in zip(inputs, needs))
         self.saved: dict[str, Any] = {}
+        self.shape: tuple[int, ...] = ()  # of the output and of its gradient
+        self.grad: np.ndarray | None = None
 
 
 class Op:
     """Base of all ops: `forward(ctx, *arrays, **settings) -> array`, `backward(ctx, grad) -> arrays`.
 
     `ctx.saved` is a dict that lives from forward to backward; `ctx.needs[i]` says whether input i wants a
-    gradient. Backward returns one gradient (or None) per tensor input, in the order of the inputs.
+    gradient. Backward returns, for each tensor input in order, a fresh array, `grad` itself, or None.
     """
 
     @staticmethod
@@ -70,6 +78,7 @@ def apply(op: type[Op], *inputs: Tensor | None, **settings: Any) -> Tensor:
     needs = tuple(wanted and t is not None and t.requires_grad for t in inputs)
     node = Node(op, inputs, needs)
     out = op.forward(node, *(None if t is None else t.data for t in inputs), **settings)
+    node.shape = out.shape
     return Tensor(out, requires_grad=True, creator=node) if any(needs) else Tensor(out)
 
 
@@ -89,62 +98,53 @@ def no_grad() -> Iterator[None]:
         _local.recording = before
 
 
-class Freed(Op):
-    """Stands as the creator of a tensor whose history a backward pass has used up."""
-
-
-_FREED = Node(Freed, (), ())
-
-
 def backward(root: Tensor, grad: np.ndarray | None = None) -> None:
     """Send `grad` (default: ones) from `root` to every leaf, freeing each node on the way.
 
-    Gradients that arrive at one tensor from several places are added. A leaf's gradient adds to what it
-    already holds, so that several backward passes accumulate. AssertionError for what was not recorded.
+    Gradients that arrive at one place from several are added. A leaf's gradient adds to what it already
+    holds, so that several backward passes accumulate. AssertionError for what was not recorded.
     """
     if root.creator is None:
         raise AssertionError("backward from a tensor that no recorded op made")
-    order = _in_order(root)
-    _accumulate(root.creator.op, root, np.ones_like(root.data) if grad is None else grad)
-    while order:  # pop: an activation dies as soon as no op before it needs it
-        tensor = order.pop()
-        node, out_grad = tensor.creator, tensor.grad
-        if node is None:
-            continue
-        tensor.creator, tensor.grad = _FREED, None
-        if out_grad is None:  # nothing downstream used this output
-            continue
-        for wanted, source, piece in zip(
-            node.needs, node.inputs, node.op.backward(node, out_grad), strict=True
-        ):
-            if wanted and piece is not None:
-                if source.creator is None and np.may_share_memory(piece, out_grad):
-                    piece = piece.copy()  # a leaf keeps its gradient, so it must own it
-                _accumulate(node.op, source, piece)
+    order = _in_order(root.creator)
+    _accumulate(root.creator.op, root.creator, np.ones_like(root.data) if grad is None else grad)
+    while order:  # pop: what a node saved dies with it
+        _pass_on(order.pop())
 
 
-def _accumulate(op: type[Op], tensor: Tensor, piece: np.ndarray) -> None:
-    if piece.shape != tensor.data.shape:
-        raise AssertionError(f"{op.__name__}.backward gave {piece.shape} for an input {tensor.data.shape}")
+def _pass_on(node: Node) -> None:
+    """Turn the gradient of an op's output into those of its inputs, and forget the op."""
+    inputs, grad = node.inputs, node.grad
+    pieces = [None] * len(inputs) if grad is None else node.op.backward(node, grad)  # None: unused
+    node.inputs = node.grad = None
+    node.saved.clear()
+    for wanted, source, piece in zip(node.needs, inputs, pieces, strict=True):
+        if wanted and piece is not None:
+            if isinstance(source, Tensor) and np.may_share_memory(piece, grad):
+                piece = piece.copy()  # a leaf keeps its gradient, so it must own it
+            _accumulate(node.op, source, piece)
+
+
+def _accumulate(op: type[Op], to: Tensor | Node, piece: np.ndarray) -> None:
+    if piece.shape != to.shape:
+        raise AssertionError(f"{op.__name__}.backward gave {piece.shape} for an input {to.shape}")
     # A new array, never in place: an op may hand one array to several inputs (Add does).
-    tensor.grad = piece if tensor.grad is None else np.add(tensor.grad, piece, out=empty_like(piece))
+    to.grad = piece if to.grad is None else np.add(to.grad, piece, out=empty_like(piece))
 
 
-def _in_order(root: Tensor) -> list[Tensor]:
-    """Every recorded tensor, after all that it was made from (depth first, without recursion)."""
-    order: list[Tensor] = []
-    seen: set[int] = set()
-    stack: list[tuple[Tensor, bool]] = [(root, False)]
+def _in_order(root: Node) -> list[Node]:
+    """Every node, after all that it was made from (depth first, without recursion)."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[tuple[Tensor | Node | None, bool]] = [(root, False)]
     while stack:
-        tensor, done = stack.pop()
+        node, done = stack.pop()
         if done:
-            order.append(tensor)
-        elif id(tensor) not in seen:
-            seen.add(id(tensor))
-            stack.append((tensor, True))
-            node = tensor.creator
-            if node is _FREED:
+            order.append(node)
+        elif isinstance(node, Node) and node not in seen:
+            if node.inputs is None:
                 raise AssertionError("an earlier backward pass has used up this history; run forward again")
-            if node is not None:
-                stack.extend((t, False) for t, need in zip(node.inputs, node.needs) if need)
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((source, False) for source in node.inputs)
     return order

@@ -4,6 +4,7 @@ A stack knows nothing of tokens, losses or files; stage 04 assembles the model a
 """
 
 import numpy as np
+
 from chronos.architecture import ops
 from chronos.architecture.attention import KeyValueCache, SelfAttention, Where, rotary_rows
 from chronos.architecture.config import TransformerConfig

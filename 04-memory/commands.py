@@ -28,7 +28,6 @@ def register(subparsers: Any) -> None:
 
 def run_init(args: argparse.Namespace) -> dict[str, Any]:
     """Assemble, self-test and save a model."""
-    import yaml
     from chronos.memory.config import config_from
     from chronos.memory.model import Model
     from chronos.memory.modeldir import save_model
@@ -36,8 +35,7 @@ def run_init(args: argparse.Namespace) -> dict[str, Any]:
     from chronos.tokenization.factory import load_tokenizer
 
     tokenizer = load_tokenizer(args.tokenizer_path or artifacts() / "03-tokenization")
-    settings = yaml.safe_load(args.config.read_text(encoding="utf-8")) if args.config else {}
-    settings = settings.get("model", settings) if isinstance(settings, dict) else settings
+    settings = _read_settings(args.config) if args.config else {}
     model = Model(config_from({**settings, "vocabulary": tokenizer.vocab_size}), args.seed)
     errors = self_test(model)
     table(
@@ -45,15 +43,28 @@ def run_init(args: argparse.Namespace) -> dict[str, Any]:
         ("way", "difference"),
         errors.items(),
     )
-    worst = max(errors.values())
-    if not worst <= TOLERANCE:
-        raise ChronosError("the state does not carry", expected=f"differences ≤ {TOLERANCE}", got=worst)
+    if wrong := {way: error for way, error in errors.items() if not error <= TOLERANCE}:
+        raise ChronosError("the state does not carry", expected=f"differences ≤ {TOLERANCE}", got=wrong)
     out = args.out_dir or artifacts() / "04-memory"
     save_model(out / "model", model, tokenizer)
     rows = _cost(model.config)
     write_json(out / "selftest.json", {"tolerance": TOLERANCE, "differences": errors, "cost": rows})
     say(f"initialised model: {out / 'model'}")
     return {"model_path": str(out / "model"), "differences": errors, "cost": rows}
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """The model settings of a YAML file: the mapping itself, or what stands under `model`."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ChronosError(f"cannot read the configuration: {error}", where=path) from error
+    settings = found.get("model", found) if isinstance(found, dict) else found
+    if not isinstance(settings, dict):
+        raise ChronosError("a configuration is a mapping of settings", where=path, got=repr(settings))
+    return settings
 
 
 def run_show(args: argparse.Namespace) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from chronos.architecture.config import TransformerConfig
-
 from chronos.console import ChronosError
 from chronos.settings import build, dump
 

@@ -6,11 +6,11 @@ It streams token ids; text, chat and servers are stage 07's.
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from chronos.architecture.tape import no_grad
+
+from chronos.architecture.tape import Tensor, no_grad
+from chronos.console import ChronosError
 from chronos.memory.model import Model
 from chronos.memory.sampling import Sampling, choose
-
-from chronos.console import ChronosError
 
 DEFAULT = Sampling()
 
@@ -37,7 +37,7 @@ def generate(
             fresh, state = seen[-(context // 2 or 1) :], None
         with no_grad():
             out = model(np.array([fresh]), state)
-            logits = model.logits(type(out.hidden)(out.hidden.data[:, -1:]))[0, -1]
+            logits = model.logits(Tensor(out.hidden.data[0, -1]))
         state = out.state
         token = choose(logits, sampling, step)
         if token in stop:

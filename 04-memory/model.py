@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from chronos import native
 from chronos.architecture import ops
 from chronos.architecture.attention import KeyValueCache, Where
 from chronos.architecture.layers import DropoutPlan, Embedding, Linear, Module, Taps
 from chronos.architecture.tape import Tensor, apply, recording
 from chronos.architecture.transformer import Stack, initialize
+from chronos.console import ChronosError
 from chronos.memory.config import ModelConfig
 from chronos.memory.state import LENGTH, State
-
-from chronos import native
-from chronos.console import ChronosError
 
 
 @dataclass
@@ -34,7 +34,8 @@ class Output:
 class Model(Module):
     """`model(tokens, state) → Output`; `model.logits(hidden)`; `model.loss(tokens, targets)`."""
 
-    def __init__(self, config: ModelConfig, seed: int = 0):
+    def __init__(self, config: ModelConfig, seed: int | None = 0):
+        """Initialised from `seed`, or with None left empty, to be filled from a file."""
         if config.vocabulary < 1:
             raise ChronosError("model.vocabulary is unknown", mend="give a tokenizer or set model.vocabulary")
         self.config = config
@@ -43,7 +44,8 @@ class Model(Module):
         self.embed = Embedding(config.vocabulary, config.width, learned)
         self.stack = Stack(config)
         self.head = None if config.tied else Linear(config.width, config.vocabulary, bias=False)
-        initialize(self, config.layers, seed)
+        if seed is not None:
+            initialize(self, config.layers, seed)
 
     def __call__(
         self, tokens: np.ndarray, state: State | None = None, *, lengths: np.ndarray | None = None,
@@ -116,19 +118,21 @@ class Model(Module):
 
     def _checked(self, tokens: np.ndarray) -> np.ndarray:
         tokens = np.asarray(tokens)
-        if tokens.ndim != 2 or tokens.dtype.kind not in "iu" or tokens.shape[1] < 1:
-            raise ChronosError("tokens must be integers (B, T), T ≥ 1", got=f"{tokens.dtype} {tokens.shape}")
-        if tokens.size and not 0 <= tokens.min() <= tokens.max() < self.config.vocabulary:
+        if tokens.ndim != 2 or tokens.dtype.kind not in "iu" or not tokens.size:
+            got = f"{tokens.dtype} {tokens.shape}"
+            raise ChronosError("tokens must be integers (B, T), B and T at least 1", got=got)
+        if not 0 <= tokens.min() <= tokens.max() < self.config.vocabulary:
             span = f"{tokens.min()}…{tokens.max()}"
             raise ChronosError("token id out of range", expected=f"0…{self.config.vocabulary - 1}", got=span)
         return tokens
 
     def _check_room(self, offsets: np.ndarray, new: np.ndarray, B: int, T: int) -> None:
-        if offsets.shape != (B,) or new.shape != (B,):
-            raise ChronosError("state or lengths of another batch size", expected=B, got=len(offsets))
-        if new.min(initial=1) < 1 or new.max(initial=1) > T:
+        for what, array in (("state", offsets), ("lengths", new)):
+            if array.shape != (B,):
+                raise ChronosError(f"{what} of another batch size", expected=f"({B},)", got=array.shape)
+        if new.min() < 1 or new.max() > T:
             raise ChronosError("lengths must be between 1 and T", expected=f"1…{T}", got=new.tolist())
-        if (offsets + new).max(initial=0) > self.config.context:
+        if (offsets + new).max() > self.config.context:
             mend = "give the model a shorter sequence or train it with a larger model.context"
             got = int((offsets + new).max())
             raise ChronosError(
@@ -144,11 +148,15 @@ class Model(Module):
             if state is not None:
                 raise ChronosError("a state is carried by causal models, under no_grad() and with carry=True")
             return None, None
+        shape = (B, c.context, c.key_heads * c.head_width)
+        expected = {f"block.{i}.{kind}": (np.float32, shape) for i in range(c.layers) for kind in "kv"}
         if state is None:
-            shape = (B, c.context, c.key_heads * c.head_width)
-            names = [f"block.{i}.{kind}" for i in range(c.layers) for kind in "kv"]
-            arrays = {name: np.zeros(shape, np.float32) for name in names}
+            arrays = {name: np.zeros(shape, np.float32) for name in expected}
             state = State({**arrays, LENGTH: np.zeros(B, np.int64)})
-        state = state.writable()
+        elif {name: (a.dtype, a.shape) for name, a in state.items() if name != LENGTH} != expected:
+            mend = "use the model that made it, or start without a state"
+            raise ChronosError("the state is another model's", mend=mend)
+        else:
+            state = state.writable()
         caches = [KeyValueCache(state[f"block.{i}.k"], state[f"block.{i}.v"]) for i in range(c.layers)]
         return caches, state

@@ -1,8 +1,11 @@
 """The model directory: `config.json`, `tokenizer.json`, and weights in safetensors or, quantized, in GGUF.
 
-A directory is portable and whole: it is written beside and renamed, and loading checks every tensor.
+A directory is portable and whole: it is written beside and renamed, and loading checks hashes and shapes.
 """
 
+import errno
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,20 +13,21 @@ from typing import Any
 import gguf
 import numpy as np
 import safetensors
+from safetensors.numpy import load_file, save_file
+
+from chronos import native
 from chronos.architecture.layers import Embedding, Linear, Module
 from chronos.architecture.tape import Tensor
+from chronos.console import ChronosError
+from chronos.files import atomic_directory, read_json, sha256_file, write_json
 from chronos.memory.config import config_dict, config_from
 from chronos.memory.model import Model
 from chronos.tokenization.factory import load_tokenizer
 from chronos.tokenization.tokenizer import Tokenizer
-from safetensors.numpy import load_file, save_file
-
-from chronos import native
-from chronos.console import ChronosError
-from chronos.files import atomic_directory, read_json, write_json
 
 VERSION = 1
 SAFETENSORS, GGUF = "model.safetensors", "model.gguf"
+COPY_AGAIN = "copy the whole model directory again"
 
 
 @dataclass
@@ -40,15 +44,17 @@ def save_model(path: Path, model: Model, tokenizer: Tokenizer) -> None:
     """Write a model directory, replacing an older one in one step; GGUF if any weight is quantized."""
     quantized = any(isinstance(p, native.QuantTensor) for _, p in model.named())
     with atomic_directory(path) as folder:
+        weights = folder / (GGUF if quantized else SAFETENSORS)
+        (_write_gguf if quantized else write_safetensors)(weights, model)
+        tokenizer.save(folder / "tokenizer.json")
         config = {
             "version": VERSION,
             "model": config_dict(model.config),
             "tokenizer": tokenizer.hash,
-            "weights": GGUF if quantized else SAFETENSORS,
+            "weights": weights.name,
+            "sha256": sha256_file(weights),
         }
         write_json(folder / "config.json", config)
-        tokenizer.save(folder / "tokenizer.json")
-        (_write_gguf if quantized else write_safetensors)(folder / config["weights"], model)
 
 
 def load_model(path: Path) -> Loaded:
@@ -61,15 +67,17 @@ def load_model(path: Path) -> Loaded:
         raise ChronosError("unknown model version", where=path / "config.json", expected=VERSION)
     tokenizer = load_tokenizer(path / "tokenizer.json")
     if tokenizer.hash != config.get("tokenizer"):
-        mend = "copy the whole model directory again"
-        raise ChronosError("tokenizer.json is not the one the model was trained with", where=path, mend=mend)
-    model = Model(config_from(config.get("model", {})))
+        what = "tokenizer.json is not the one the model was trained with"
+        raise ChronosError(what, where=path, mend=COPY_AGAIN)
+    model = Model(config_from(config.get("model", {})), seed=None)
     if model.config.vocabulary != tokenizer.vocab_size:
         raise ChronosError(
             "tokenizer and model disagree on the vocabulary", where=path,
             expected=model.config.vocabulary, got=tokenizer.vocab_size,
         )  # fmt: skip
     weights = path / str(config.get("weights"))
+    if sha256_file(weights) != config.get("sha256"):  # before parsing: a damaged count can fill all memory
+        raise ChronosError("the weights are damaged: their hash differs", where=weights, mend=COPY_AGAIN)
     if weights.name == SAFETENSORS:
         fill(model, read_safetensors(weights), weights)
         return Loaded(model, tokenizer, path, None)
@@ -78,7 +86,17 @@ def load_model(path: Path) -> Loaded:
 
 def write_safetensors(path: Path, model: Module) -> None:
     """Name → float32 array of every parameter."""
-    save_file({name: np.ascontiguousarray(p.data) for name, p in model.parameters().items()}, str(path))
+    write_arrays(path, {name: p.data for name, p in model.parameters().items()})
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write a safetensors file; a full disk is an OSError, which `chronos.files` knows how to tell."""
+    try:
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, str(path))
+    except safetensors.SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        code = int(found[1]) if found else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -125,6 +143,15 @@ def _holders(module: Module, prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _write_gguf(path: Path, model: Model) -> None:
+    try:
+        _write_gguf_tensors(path, model)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error  # NumPy: a short write
+
+
+def _write_gguf_tensors(path: Path, model: Model) -> None:
     writer = gguf.GGUFWriter(str(path), arch="chronos")
     writer.add_name("chronos")
     writer.add_context_length(model.config.context)

@@ -1,6 +1,6 @@
 """From logits to the next token: temperature, top-k, top-p, min-p, and a seeded choice.
 
-Filters are applied in that order and each keeps at least the likeliest token.
+Filters are applied in that order, each on what the one before has left, and keep the likeliest token.
 """
 
 from dataclasses import dataclass
@@ -34,21 +34,22 @@ class Sampling:
 def probabilities(logits: np.ndarray, s: Sampling) -> np.ndarray:
     """The filtered distribution (E,), float64, from logits (E,)."""
     z = logits.astype(np.float64)
+    if not np.isfinite(z.max()):  # NaN is the maximum of anything that holds it
+        mend = "its weights are damaged, or training diverged"
+        raise ChronosError("the model gives no usable logits", got=f"a maximum of {z.max()}", mend=mend)
     if s.temperature == 0:
         return (np.arange(len(z)) == z.argmax()).astype(np.float64)
-    z = (z - z.max()) / s.temperature
-    p = np.exp(z)
+    with np.errstate(over="ignore"):  # a tiny temperature: −∞, which is probability 0
+        p = np.exp((z - z.max()) / s.temperature)
     p /= p.sum()
     order = np.argsort(-p, kind="stable")
-    keep = np.ones(len(p), bool)
     if s.top_k:
-        keep[order[s.top_k :]] = False
+        p[order[s.top_k :]] = 0
+        p /= p.sum()
     if s.top_p < 1:  # the smallest set whose mass reaches top_p
         before = np.cumsum(p[order]) - p[order]
-        keep[order[before >= s.top_p]] = False
-    if s.min_p > 0:
-        keep &= p >= s.min_p * p.max()
-    p = np.where(keep, p, 0)
+        p[order[before >= s.top_p]] = 0
+    p[p < s.min_p * p.max()] = 0
     return p / p.sum()
 
 
@@ -57,5 +58,6 @@ def choose(logits: np.ndarray, s: Sampling, step: int) -> int:
     p = probabilities(logits, s)
     if s.temperature == 0:
         return int(p.argmax())
-    u = np.random.Generator(np.random.Philox(key=[s.seed % 2**64, step])).random()
+    key = np.array([s.seed % 2**64, step], np.uint64)  # as a list, large seeds would pass through float64
+    u = np.random.Generator(np.random.Philox(key=key)).random()
     return int(min(np.searchsorted(np.cumsum(p), u, side="right"), np.flatnonzero(p)[-1]))

@@ -4,12 +4,13 @@ It can be saved, restored, copied, reset, merged and looked into. A state is a v
 one, and the old one stays good, also when both are continued differently.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import safetensors
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from chronos.console import ChronosError
 from chronos.files import write_atomic
@@ -17,18 +18,23 @@ from chronos.files import write_atomic
 SCHEMA = 1
 LENGTH = "length"  # (B,) int64: how many tokens each row has seen
 
+_leases = threading.Lock()
+
 
 class State(Mapping[str, np.ndarray]):
     """A flat `{name: array}`, batch first. For the `gpt` preset: `block.i.k` and `block.i.v`, and `length`.
 
     Key/value arrays have room for the whole context, and are written in place when this state is the
-    newest that uses them; otherwise they are copied first (`writable`).
+    newest that uses them; otherwise they are copied first (`writable`), as are arrays that were handed in
+    from outside, which may belong to somebody else.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], _lease: list[int] | None = None):
+        if LENGTH not in arrays:
+            raise ChronosError(f"a state needs the array {LENGTH!r}", got=", ".join(arrays) or "nothing")
         self._arrays = dict(arrays)
         self._lease = [0] if _lease is None else _lease  # shared by all states on the same buffers
-        self._turn = self._lease[0]
+        self._turn = -1 if _lease is None else self._lease[0]
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._arrays[name]
@@ -50,21 +56,24 @@ class State(Mapping[str, np.ndarray]):
         return sum(a.nbytes for a in self.values())
 
     def writable(self) -> "State":
-        """This state if nothing has been written past it, else a copy that may be written to."""
-        return self if self._lease[0] == self._turn else self.copy()
+        """The same values, to be written past: these buffers if nobody has done so yet, else copies."""
+        with _leases:  # of two threads that continue one state, one gets the buffers
+            if self._lease[0] == self._turn:
+                self._lease[0] += 1
+                return State(self._arrays, self._lease)
+        return self.copy()
 
     def advanced(self, length: np.ndarray) -> "State":
-        """The state after tokens were written in place: same buffers, new lengths."""
-        self._lease[0] += 1
+        """What a writable state becomes once tokens are written: the same buffers, new lengths."""
         return State({**self._arrays, LENGTH: length}, self._lease)
 
     def copy(self) -> "State":
         """An independent copy."""
-        return State({name: a.copy() for name, a in self.items()})
+        return State({name: a.copy() for name, a in self.items()}, [0])
 
     def rows(self, which: Sequence[int] | np.ndarray) -> "State":
         """The state of some rows of the batch, in that order (repeats allowed): select, shuffle, branch."""
-        return State({name: a[np.asarray(which)] for name, a in self.items()})
+        return State({name: a[np.asarray(which)] for name, a in self.items()}, [0])
 
     def save(self, path: Path) -> None:
         """Write as safetensors, atomically."""
@@ -74,18 +83,25 @@ class State(Mapping[str, np.ndarray]):
 
 def merge(states: Sequence[State]) -> State:
     """One batch of several states with the same names."""
-    if not states or any(set(s) != set(states[0]) for s in states):
-        raise ChronosError("states can be merged only if they hold the same names")
-    return State({name: np.concatenate([s[name] for s in states]) for name in states[0]})
+    forms = [{name: a.shape[1:] for name, a in s.items()} for s in states]
+    if not forms or any(form != forms[0] for form in forms):
+        raise ChronosError("states can be merged only if they hold arrays of the same names and shapes")
+    return State({name: np.concatenate([s[name] for s in states]) for name in states[0]}, [0])
 
 
 def load_state(path: Path) -> State:
-    """Read what `State.save` wrote."""
+    """Read what `State.save` wrote; damage is one line."""
     try:
         with safetensors.safe_open(str(path), "numpy") as file:
             version = (file.metadata() or {}).get("chronos_state")
-        if version != str(SCHEMA):
-            raise ChronosError("not a state of this version", where=path, expected=SCHEMA, got=version)
-        return State(load_file(str(path)))
-    except (OSError, safetensors.SafetensorError) as error:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise ChronosError(f"cannot read state: {error}", where=path) from error
+    if version != str(SCHEMA):
+        raise ChronosError("not a state of this version", where=path, expected=SCHEMA, got=version)
+    rows = {a.shape[:1] for a in arrays.values()}
+    length = arrays.get(LENGTH)
+    whole = length is not None and length.dtype == np.int64 and rows == {length.shape} and length.size
+    if not whole or length.min() < 0:
+        raise ChronosError("damaged state", where=path, mend="start without it")
+    return State(arrays, [0])

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from chronos.architecture.kernels import plain
 
+from chronos.architecture.kernels import plain
 from chronos.console import ChronosError
 
 _wanted = os.environ.get("CHRONOS_KERNELS", "fast")

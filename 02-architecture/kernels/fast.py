@@ -5,6 +5,7 @@ nothing and checks nothing: the ops, which call kernels, have checked shapes.
 """
 
 import numpy as np
+
 from chronos.architecture.kernels import loops
 from chronos.architecture.kernels.workspace import empty, empty_like, zeros
 
@@ -15,6 +16,13 @@ def _each(loop, *arrays: np.ndarray) -> np.ndarray:
     out = empty(arrays[0].shape)
     loop(*(np.ascontiguousarray(a).reshape(-1) for a in arrays), out.reshape(-1))
     return out
+
+
+def _in_place(array: np.ndarray, *shape: int) -> np.ndarray:
+    """Another shape of the same memory: what a loop writes into a copy would be lost."""
+    if not array.flags.c_contiguous:
+        raise ValueError("an array that is changed in place must be contiguous")
+    return array.reshape(shape)
 
 
 def gelu(x):
@@ -41,7 +49,7 @@ def swiglu(x):
 
 def swiglu_backward(dy, x):
     dx = empty_like(x)
-    loops.swiglu_backward(np.ascontiguousarray(dy), x, dx)
+    loops.swiglu_backward(np.ascontiguousarray(dy), np.ascontiguousarray(x), dx)
     return dx
 
 
@@ -54,7 +62,8 @@ def layer_norm(x, w, b, eps):
 
 def layer_norm_backward(dy, x, w, mean, rstd):
     dx, dw, db = empty_like(x), zeros(w.shape), zeros(w.shape)
-    loops.layer_norm_backward(np.ascontiguousarray(dy), x, w, mean, rstd, dx, dw, db)
+    dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
+    loops.layer_norm_backward(dy, x, w, mean, rstd, dx, dw, db)
     return dx, dw, db
 
 
@@ -67,7 +76,7 @@ def rms_norm(x, w, eps):
 
 def rms_norm_backward(dy, x, w, rstd):
     dx, dw = empty_like(x), zeros(w.shape)
-    loops.rms_norm_backward(np.ascontiguousarray(dy), x, w, rstd, dx, dw)
+    loops.rms_norm_backward(np.ascontiguousarray(dy), np.ascontiguousarray(x), w, rstd, dx, dw)
     return dx, dw
 
 
@@ -79,7 +88,7 @@ def qk_norm(x, w, eps):
 
 def qk_norm_backward(dy, x, w, rstd):
     dx, dw = empty_like(x), zeros(w.shape)
-    loops.qk_norm_backward(np.ascontiguousarray(dy), x, w, rstd, dx, dw)
+    loops.qk_norm_backward(np.ascontiguousarray(dy), np.ascontiguousarray(x), w, rstd, dx, dw)
     return dx, dw
 
 
@@ -101,8 +110,8 @@ def softmax_again(s, lse, visible, scale):
 
 def softmax_backward(p, dp, delta, scale):
     S = p.shape[-1]
-    flat_delta = np.ascontiguousarray(delta).reshape(-1)
-    loops.softmax_backward(p.reshape(-1, S), dp.reshape(-1, S), flat_delta, f32(scale))
+    rows, flat_delta = np.ascontiguousarray(p).reshape(-1, S), np.ascontiguousarray(delta).reshape(-1)
+    loops.softmax_backward(rows, _in_place(dp, -1, S), flat_delta, f32(scale))
 
 
 def cross_entropy(logits, targets, scale):
@@ -126,7 +135,7 @@ def dropout(x, rate, key):
 
 def adamw(w, g, m, v, lr, b1, b2, eps, decay, step, clip):
     loops.adamw(
-        w.reshape(-1), np.ascontiguousarray(g).reshape(-1), m.reshape(-1), v.reshape(-1),
-        f32(lr), f32(b1), f32(b2), f32(eps), f32(1 - lr * decay),
+        _in_place(w, -1), np.ascontiguousarray(g).reshape(-1), _in_place(m, -1), _in_place(v, -1),
+        f32(lr), f32(b1), f32(b2), f32(1 - b1), f32(1 - b2), f32(eps), f32(1 - lr * decay),
         f32(1 / (1 - b1**step)), f32(1 / (1 - b2**step)), f32(clip),
     )  # fmt: skip

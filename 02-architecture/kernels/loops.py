@@ -15,7 +15,7 @@ _jit = njit(cache=True, nogil=True, fastmath=_FLAGS, error_model="numpy")
 _exact = njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 
 ZERO, HALF, ONE, TWO, THREE = f32(0), f32(0.5), f32(1), f32(2), f32(3)
-_LOW, _HIGH = f32(-87.33654), f32(88.37)
+_LOW, _HIGH = f32(-88), f32(89)  # 2ⁿ is 0 at the one and infinity at the other, as eˣ should be
 _LOG2E, _LN2_HIGH, _LN2_LOW = f32(1.4426950408889634), f32(0.693359375), f32(-2.12194440e-4)
 _ROUND = f32(12582912.0)  # adding and subtracting 1.5·2²³ rounds to an integer
 _E0, _E1, _E2 = f32(1.9875691500e-4), f32(1.3981999507e-3), f32(8.3334519073e-3)
@@ -26,7 +26,10 @@ _GELU_A, _GELU_B = f32(0.7978845608028654), f32(0.044715)
 
 @_exact
 def _exp(x):
-    """eˣ to 1 ulp (Cephes' polynomial): x = n ln 2 + r, eˣ = 2ⁿ · eʳ; NaN stays NaN."""
+    """eˣ to 1 ulp (Cephes' polynomial): x = n ln 2 + r, eˣ = 2ⁿ · eʳ; NaN stays NaN.
+
+    Where eˣ is no normal number it is 0 or infinity (a little early: below −87.68 and above 88.37).
+    """
     x = _LOW if x < _LOW else x
     x = _HIGH if x > _HIGH else x
     n = (x * _LOG2E + _ROUND) - _ROUND
@@ -334,10 +337,10 @@ def dropout(x, threshold, low, high, over, y):
 
 
 @_jit
-def adamw(w, g, m, v, lr, b1, b2, eps, shrink, fix1, fix2, clip):
+def adamw(w, g, m, v, lr, b1, b2, c1, c2, eps, shrink, fix1, fix2, clip):
     for i in range(w.size):
         gi = g[i] * clip
-        mi = b1 * m[i] + (ONE - b1) * gi
-        vi = b2 * v[i] + (ONE - b2) * gi * gi
+        mi = b1 * m[i] + c1 * gi
+        vi = b2 * v[i] + c2 * gi * gi
         m[i], v[i] = mi, vi
         w[i] = w[i] * shrink - lr * (mi * fix1) / (np.sqrt(vi * fix2) + eps)

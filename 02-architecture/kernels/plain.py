@@ -11,12 +11,12 @@ GELU_A, GELU_B = np.sqrt(2 / np.pi), 0.044715
 
 def gelu(x: np.ndarray) -> np.ndarray:
     """GELU, tanh form (Hendrycks & Gimpel 2016): x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³)))."""
-    return x / 2 * (1 + np.tanh(GELU_A * (x + GELU_B * x**3)))
+    return x / 2 * (1 + np.tanh(GELU_A * (x + GELU_B * x * x * x)))
 
 
 def gelu_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """dx of `gelu`: dy · (½(1 + t) + x/2 · (1 − t²) · √(2/π)(1 + 3·0.044715 x²))."""
-    t = np.tanh(GELU_A * (x + GELU_B * x**3))
+    t = np.tanh(GELU_A * (x + GELU_B * x * x * x))
     return dy * ((1 + t) / 2 + x / 2 * (1 - t * t) * GELU_A * (1 + 3 * GELU_B * x * x))
 
 
@@ -161,10 +161,11 @@ def cross_entropy(logits: np.ndarray, targets: np.ndarray, scale: float) -> np.n
     z = logits - logits.max(-1, keepdims=True)
     e = np.exp(z)
     total = e.sum(-1)
-    losses = np.where(valid, np.log(total) - z[rows, targets], 0)
+    hits = np.where(valid, targets, 0)
+    losses = np.where(valid, np.log(total) - z[rows, hits], 0)
     e /= total[:, None]
-    e[rows, targets] -= 1
-    logits[...] = e * (valid * scale)[:, None]
+    e[rows, hits] -= 1
+    logits[...] = np.where(valid[:, None], e * scale, 0)
     return losses.astype(logits.dtype)
 
 

@@ -1,6 +1,7 @@
 """Activations. Each saves its input and has the formula of its slope in its kernel."""
 
 import numpy as np
+
 from chronos.architecture import kernels
 from chronos.architecture.tape import Node, Op
 

@@ -7,10 +7,12 @@ not T². The block products are BLAS's on strided views: heads are never copied 
 from collections.abc import Iterator
 
 import numpy as np
+
 from chronos.architecture import kernels
 from chronos.architecture.kernels.plain import visible_keys
 from chronos.architecture.kernels.workspace import empty, zeros
 from chronos.architecture.tape import Node, Op
+from chronos.console import ChronosError
 
 QUERY_BLOCK = 128  # at T = 256, the half-empty causal blocks cost a quarter instead of a half
 SCORE_FLOATS = 1 << 18  # scores worked on at once: 1 MiB, a core's L2 cache
@@ -85,7 +87,9 @@ def _blocks(
         cut = slice(first, min(first + QUERY_BLOCK, T))
         size = cut.stop - first
         visible = visible_keys(offsets, lengths, first, size, causal)
-        reach = min(S, int(visible.max()))
+        reach = int(visible.max())
+        if reach > S:
+            raise ChronosError("attention to keys that are not there", expected=f"at most {S}", got=reach)
         group = max(1, SCORE_FLOATS // (heads * size * reach))
         for row in range(0, B, group):
             rows = slice(row, min(row + group, B))
@@ -100,5 +104,7 @@ def _scores(q: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 def _over_groups(p: np.ndarray, a: np.ndarray) -> np.ndarray:
     """pᵀ a, summed over the query heads that share a key head: (b, H_kv, 1, S, K)."""
-    out = np.matmul(p.swapaxes(-1, -2), a)
-    return out if out.shape[2] == 1 else out.sum(2, keepdims=True)
+    out = np.matmul(p.swapaxes(-1, -2), a, out=empty((*p.shape[:3], p.shape[4], a.shape[4]), p.dtype))
+    if out.shape[2] == 1:
+        return out
+    return out.sum(2, keepdims=True, out=empty((*out.shape[:2], 1, *out.shape[3:]), out.dtype))

@@ -1,6 +1,7 @@
 """Addition and dropout: the ops that only move or mask numbers."""
 
 import numpy as np
+
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty_like
 from chronos.architecture.tape import Node, Op

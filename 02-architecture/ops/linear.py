@@ -4,6 +4,7 @@ The products are BLAS's (`np.matmul`), which is at the hardware's limit for the 
 """
 
 import numpy as np
+
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty, zeros
 from chronos.architecture.tape import Node, Op

@@ -1,9 +1,11 @@
 """The head and the cross-entropy in one op, so that no array of all logits ever exists."""
 
 import numpy as np
+
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty, zeros
 from chronos.architecture.tape import Node, Op
+from chronos.console import ChronosError
 
 CHUNK_BYTES = 4 << 20  # logits at a time: they stay in cache between product and softmax
 
@@ -23,6 +25,10 @@ class LinearCrossEntropy(Op):
     @staticmethod
     def forward(ctx: Node, h: np.ndarray, w: np.ndarray, *, targets: np.ndarray, scale: float) -> np.ndarray:
         shape, h = h.shape, h.reshape(-1, h.shape[-1])
+        if targets.shape != (len(h),) or targets.max(initial=-1) >= len(w):  # a kernel would write beyond
+            expected = f"{len(h)} ids below {len(w)}"
+            got = f"shape {targets.shape}, up to {targets.max(initial=-1)}"
+            raise ChronosError("targets do not fit the logits", expected=expected, got=got)
         dh = empty(h.shape, h.dtype) if ctx.needs[0] else None
         dw = zeros(w.shape, w.dtype) if ctx.needs[1] else None
         losses = empty(len(h), h.dtype)

@@ -1,6 +1,7 @@
 """Normalizations and rotary positions: cheap row-wise ops that keep deep stacks trainable."""
 
 import numpy as np
+
 from chronos.architecture import kernels
 from chronos.architecture.tape import Node, Op
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from chronos.training.batches import Windows, permute
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chronos.console import ChronosError
+from chronos.training.batches import Windows, permute
 
 
 class Tokens:

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from chronos.memory.config import ModelConfig
 from chronos.memory.model import Model
 from chronos.training.config import TrainConfig

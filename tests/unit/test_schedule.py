@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import pytest
+
 from chronos.training.config import TrainConfig
 from chronos.training.schedule import share
 
