@@ -5,7 +5,7 @@ and BLAS let go of the interpreter lock, so that plain Python threads run side b
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 from types import TracebackType
 from typing import TypeVar
@@ -25,22 +25,26 @@ class Lanes:
         self.count = max(1, count)
 
     def __enter__(self) -> "Lanes":
-        self._pool = ThreadPoolExecutor(self.count, "lane") if self.count > 1 else None
+        # A thread of its own for each lane: what a lane freed in one step lies ready for it in the next.
+        names = [f"lane-{i}" for i in range(self.count)] if self.count > 1 else []
+        self._threads = [ThreadPoolExecutor(1, name) for name in names]
         self._limits = threadpool_limits(1, "blas") if self.count > 1 else None
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        for thread in self._threads:
+            thread.shutdown(wait=True, cancel_futures=True)
+        if self._limits is not None:
             self._limits.restore_original_limits()
 
     def run(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
-        """Run one task per lane at a time; an exception in any of them is raised here."""
-        if self._pool is None:
+        """Task i runs on lane i (at most one a lane); an exception in any of them is raised here."""
+        if not self._threads:
             return [task() for task in tasks]
-        futures = [self._pool.submit(task) for task in tasks]
+        futures = [thread.submit(task) for thread, task in zip(self._threads, tasks)]
+        wait(futures)  # also after a failure: no lane works on while the caller cleans up
         return [future.result() for future in futures]
 
     def shares(self, size: int) -> list[slice]:

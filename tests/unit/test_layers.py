@@ -38,6 +38,9 @@ def test_parameters_are_named_in_order():
     pair = Pair()
     assert [name for name, _ in pair.named()] == NAMES
     assert list(pair.parameters()) == NAMES
+    outer = Module()
+    outer.pair = pair
+    assert list(outer.parameters()) == [f"pair.{name}" for name in NAMES]
     assert (pair.parameters()["gain"].data == 2).all()
     assert pair.parameters()["gain"].data.dtype == np.float32
 

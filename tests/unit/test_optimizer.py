@@ -1,10 +1,13 @@
 """AdamW and Muon: who gets which, what a step does, and that moments are all the state there is."""
 
 import dataclasses
+import threading
+import time
 
 import numpy as np
 import pytest
 
+from chronos.architecture.kernels.workspace import workspace
 from chronos.memory.config import ModelConfig
 from chronos.memory.model import Model
 from chronos.training.config import TrainConfig
@@ -12,7 +15,7 @@ from chronos.training.lanes import Lanes
 from chronos.training.optimizer import Optimizer, balanced, orthogonalize
 from chronos.training.stepper import Stepper
 
-SMALL = ModelConfig(layers=2, heads=2, width=32, context=16, vocabulary=40, qk_norm=True, positions="learned")
+SMALL = ModelConfig(layers=2, heads=2, width=64, context=16, vocabulary=40, qk_norm=True, positions="learned")
 
 
 @pytest.fixture
@@ -91,6 +94,35 @@ def test_lanes_compute_what_one_lane_computes(batch, lanes):
         _largest_difference(one, more) < 2e-5
     )  # Adam divides by √v: rounding of tiny gradients is amplified
     assert all(np.array_equal(a, b) for a, b in zip(more.values(), _weights_after(batch, lanes, c).values()))
+
+
+def test_each_lane_keeps_its_thread_and_memory(batch):
+    """Steps after the second take nothing from the system, in any lane."""
+    with Lanes(2) as lanes:
+        stepper = Stepper(Model(SMALL), TrainConfig(batch_size=8), lanes)
+        names = [lanes.run([lambda: threading.current_thread().name] * 2) for _ in range(5)]
+        for _ in range(3):
+            stepper(*batch)
+        before = lanes.run([lambda: workspace().misses] * 2)
+        for _ in range(4):
+            stepper(*batch)
+        assert lanes.run([lambda: workspace().misses] * 2) == before
+        assert min(before) > 0
+    assert len(set(map(tuple, names))) == 1 and len(set(names[0])) == 2
+
+
+def test_a_failing_lane_is_raised_when_all_have_stopped():
+    seen = []
+
+    def slow():
+        time.sleep(0.1)
+        seen.append("done")
+
+    with Lanes(2) as lanes, pytest.raises(ZeroDivisionError):
+        try:
+            lanes.run([lambda: 1 / 0, slow])
+        finally:
+            assert seen == ["done"]
 
 
 def test_accumulation_is_the_gradient_of_the_whole(batch):
