@@ -30,11 +30,11 @@ class Level:
 _FACTS = ("person", "thing", "colour")
 _HANDS = ("person", "thing", "holder", "holder")
 LEVELS = {
-    1: Level((1, 2), (1, 1), 3, (0, 0), (1, 2), _FACTS),
-    2: Level((1, 2), (1, 1), 4, (1, 3), (1, 2), (*_FACTS, "person", "before"), ("move",)),
-    3: Level((2, 2), (1, 1), 2, (3, 5), (2, 2), _HANDS),
-    4: Level((3, 3), (2, 2), 3, (5, 8), (3, 3), (*_HANDS, "has", "before", "colour")),
-    5: Level((2, 3), (1, 1), 2, (4, 7), (2, 3), ("thinks", "thinks", "thinks", "thing", "person")),
+    1: Level((1, 2), (1, 1), 3, (0, 0), (3, 4), _FACTS),
+    2: Level((1, 2), (1, 1), 4, (1, 3), (3, 4), (*_FACTS, "person", "before"), ("move",)),
+    3: Level((2, 2), (1, 1), 2, (3, 5), (3, 4), _HANDS),
+    4: Level((3, 3), (2, 2), 3, (5, 8), (5, 6), (*_HANDS, "has", "before", "colour")),
+    5: Level((2, 3), (1, 1), 2, (4, 7), (4, 5), ("thinks", "thinks", "thinks", "thing", "person")),
 }
 
 

@@ -57,7 +57,25 @@ def bench(peer: str | None = None) -> dict[str, Any]:
         }
     peers = {"torch": {FLOAT: {"tokens_per_s": median["torch"]}}} if torch else {}
     ours = {name: {"tokens_per_s": median[name]} for name in models}
-    return {"ours": ours, "peers": peers, "limit": limit, "ratios": ratios, "threads": threads()}
+    result = {"ours": ours, "peers": peers, "limit": limit, "ratios": ratios, "threads": threads()}
+    return {**result, "table": _table(result)}
+
+
+def _table(result: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Columns and rows for people: one row a format of the weights."""
+    columns = ["weights", "tokens/s", "of the limit by bandwidth"]
+    theirs = result["ratios"].get("torch", {})
+    columns += ["ours/torch float32"] if theirs else []
+    rows = [
+        [
+            name,
+            result["ours"][name]["tokens_per_s"],
+            result["ratios"]["limit"][name],
+            *([theirs[name]] if theirs else []),
+        ]
+        for name in result["ours"]
+    ]
+    return columns, rows
 
 
 def make_models() -> dict[str, Model]:

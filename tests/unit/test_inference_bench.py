@@ -31,7 +31,7 @@ def small(monkeypatch):
 
 def test_what_it_returns(small):
     found = bench_decode.bench()
-    assert list(found) == ["ours", "peers", "limit", "ratios", "threads"]
+    assert list(found) == ["ours", "peers", "limit", "ratios", "threads", "table"]
     assert found["peers"] == {}
     for name in small:
         speed, limit = found["ours"][name]["tokens_per_s"], found["limit"][name]["tokens_per_s"]
