@@ -92,7 +92,9 @@ def start(config: RunConfig, source: Source, run: Path, hooks: Sequence[Hook] = 
         raise
     run.mkdir(parents=True, exist_ok=True)
     trainer.metrics_path.unlink(missing_ok=True)  # of a start that did not get as far as config.yaml
-    write_json(run / "environment.json", environment(trainer.lanes.count, tokens))
+    about = environment(trainer.lanes.count, tokens)
+    about["start_from"] = str(source.model_path.resolve()) if source.model_path else None
+    write_json(run / "environment.json", about)
     write_atomic(run / "config.yaml", config_text(config))
     return _go(trainer)
 
@@ -110,9 +112,9 @@ def resume(
         warn(
             f"the run began with {made['lanes']} lanes and goes on with {lanes.count}: last bits will differ"
         )
-    trainer = _trainer(config, Model(config.model, config.train.seed), tokens, run, hooks, lanes)
     checkpoint.sweep(run)
     saved = checkpoint.newest(run)
+    trainer = _trainer(config, _model_to_resume(config, made, tokens, saved), tokens, run, hooks, lanes)
     if saved is None:
         say("no checkpoint yet: starting from step 0")
         trainer.metrics_path.unlink(missing_ok=True)
@@ -188,6 +190,15 @@ def _initial_model(config: RunConfig, path: Path | None, tokenizer_hash: str) ->
             "the model's shape is not the configuration's", where=path, mend="set model.* alike"
         )
     return loaded.model
+
+
+def _model_to_resume(config: RunConfig, made: dict[str, Any], tokens: Path, saved: Any) -> Model:
+    """What the checkpoint will fill; without one, the model that the run began with."""
+    if saved is None and made["start_from"]:
+        return _initial_model(
+            config, Path(made["start_from"]), load_tokenizer(tokens / "tokenizer.json").hash
+        )
+    return Model(config.model, config.train.seed)
 
 
 def _trainer(

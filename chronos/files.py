@@ -39,8 +39,8 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
 def atomic_directory(path: Path | str) -> Iterator[Path]:
     """Fill a directory beside `path`; on success it is fsynced and renamed to `path`, else removed.
 
-    An existing directory is replaced: moved aside, then removed once the new one stands. One that has
-    no name in common with the new one (somebody's home, say) is refused: it is not an older version.
+    An existing directory is replaced, in one step where the system can (Linux), otherwise moved aside first.
+    One that has no name in common with the new one (somebody's home, say) is refused: no older version.
     """
     path = _real(path)
     beside = _beside(path)

@@ -187,6 +187,19 @@ def test_weights_of_another_model_can_be_the_start(text, tmp_path):
         start(wider, Source(text, model_path=Path(first["model_path"])), tmp_path / "wider")
 
 
+def test_a_run_from_given_weights_restarts_from_them(text, tmp_path):
+    """Killed before its first checkpoint, it must not go on from random weights."""
+    first = Path(begin(text, tmp_path / "first")["model_path"])
+    more = [*TINY, "tokenizer.kind=file", f"tokenizer.path={first / 'tokenizer.json'}"]
+    config = resolve(overrides=more, environment={})
+    start(config, Source(text, model_path=first), tmp_path / "whole")
+    start(config, Source(text, model_path=first), tmp_path / "broken")
+    shutil.rmtree(tmp_path / "broken" / "checkpoints")
+    resume(tmp_path / "broken", {})
+    assert metrics(tmp_path / "whole") == metrics(tmp_path / "broken")
+    assert same_model(tmp_path / "whole", tmp_path / "broken")
+
+
 def test_the_default_run_publishes_where_commands_look():
     assert model_path_of(settings.artifacts() / "05-training") == settings.artifacts() / "model"
     assert model_path_of(Path("elsewhere")) == Path("elsewhere/model")
