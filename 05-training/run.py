@@ -92,7 +92,9 @@ def start(config: RunConfig, source: Source, run: Path, hooks: Sequence[Hook] = 
         raise
     run.mkdir(parents=True, exist_ok=True)
     trainer.metrics_path.unlink(missing_ok=True)  # of a start that did not get as far as config.yaml
-    about = environment(trainer.lanes.count, tokens)
+    about = environment(trainer.lanes.count)
+    inside = run.resolve() in tokens.resolve().parents  # then the run can be moved as a whole
+    about["tokens"] = str(tokens.resolve().relative_to(run.resolve()) if inside else tokens.resolve())
     about["start_from"] = str(source.model_path.resolve()) if source.model_path else None
     write_json(run / "environment.json", about)
     write_atomic(run / "config.yaml", config_text(config))
@@ -106,7 +108,7 @@ def resume(
     before = load_run_config(run / "config.yaml")
     config = _changed(before, changes, reschedule)
     made = read_json(run / "environment.json")
-    tokens = Path(made["tokens"])
+    tokens = run / made["tokens"]
     lanes = Lanes(_lanes(config))
     if made["lanes"] != lanes.count:
         warn(
@@ -129,7 +131,7 @@ def resume(
     return _go(trainer)
 
 
-def environment(lanes: int, tokens: Path) -> dict[str, Any]:
+def environment(lanes: int) -> dict[str, Any]:
     """What the run depends on besides its configuration."""
     return {
         "chronos": __version__,
@@ -140,7 +142,6 @@ def environment(lanes: int, tokens: Path) -> dict[str, Any]:
         "threads": threads(),
         "lanes": lanes,
         "blas_core": os.environ.get("OPENBLAS_CORETYPE", ""),
-        "tokens": str(tokens.resolve()),
         "command": sys.argv,
     }
 

@@ -129,11 +129,9 @@ def _add_row(run: Run, line: bytes) -> str | None:
 def shards_of(run: Run) -> dict[str, TokenShards]:
     """The run's token shards by part ("train", "val"); empty, with a note, where they are gone."""
     told = run.environment.get("tokens")
-    places = [Path(told)] if isinstance(told, str) else []
-    places.append(run.path / "tokens")
-    place = next((p for p in places if (p / "val" / INDEX).is_file()), None)
-    if place is None:
-        run.problem(f"{places[0]}: no token shards are there any more")
+    place = run.path / (told if isinstance(told, str) else "tokens")  # an absolute path stays what it is
+    if not (place / "val" / INDEX).is_file():
+        run.problem(f"{place}: no token shards are there any more")
         return {}
     try:
         return {part: TokenShards(place / part) for part in ("train", "val")}

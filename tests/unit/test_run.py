@@ -115,9 +115,9 @@ def test_a_finished_run_is_left_alone(text, tmp_path, capsys):
     assert before == {p: p.stat().st_mtime_ns for p in run.rglob("*")}
 
 
-def test_more_steps_may_be_added(text, tmp_path):
-    run = tmp_path / "run"
-    begin(text, run)
+def test_more_steps_may_be_added_also_after_a_move(text, tmp_path):
+    begin(text, tmp_path / "elsewhere")
+    run = (tmp_path / "elsewhere").rename(tmp_path / "run")
     assert resume(run, {"train.steps": 14})["steps"] == 14
 
 
