@@ -20,7 +20,7 @@ from chronos.memory.modeldir import Loaded
 from chronos.memory.sampling import Sampling, choose
 from chronos.tokenization.factory import train_tokenizer
 
-TEXTS = list(stories(30, seed=4))
+TEXTS = [text.split("\nWhere")[0] + "\n" for text in stories(30, seed=4)]
 GREEDY = Sampling(temperature=0)
 
 
@@ -31,6 +31,7 @@ def make_loaded(context: int = 200) -> Loaded:
     model = Model(config_from(shape), seed=5)
     for p in model.parameters().values():
         p.data *= 8 if p.data.ndim > 1 else 1
+    model.head.weight.data[tokenizer.end] = 0  # never the likeliest: no answer ends by chance
     return Loaded(model, tokenizer, Path("m"), None)
 
 
@@ -247,7 +248,7 @@ def test_at_a_terminal(loaded, monkeypatch):
     monkeypatch.setattr("builtins.input", fake_input)
     result, out = chat(loaded, "", drawn=True)
     assert "a base model, not an assistant" in out
-    assert result["turns"][0]["answer"] in out
+    assert printable(result["turns"][0]["answer"]) in out
     assert "temp 0" in out
     assert out.endswith("\n")
 
