@@ -6,9 +6,7 @@ Each side is a process of its own, so that peak memory can be compared too; whil
 
 import dataclasses
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from typing import Any
 from chronos.architecture.cost import flops_per_token
 from chronos.console import ChronosError, Progress
 from chronos.settings import set_threads, threads
+from chronos.training.bench_side import Ask, side, torch_python
 from chronos.training.config import RunConfig, resolve
 
 ROUNDS = 5
@@ -64,21 +63,21 @@ def _measure(name: str, steps: int, peer: str | None, result: dict[str, Any], ti
         "experiment": name,
     }
     with (
-        _worker([sys.executable, "-m", "chronos.training.bench_train"], wish) as ours,
+        side([sys.executable, "-m", "chronos.training.bench_train"], wish) as ours,
         _peer(peer, wish) as theirs,
     ):
         sides = {"ours": ours} | ({"torch": theirs} if theirs else {})
-        for side in sides.values():
-            _ask(side, 2)  # compilation and first touches
-        runs: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+        for ask in sides.values():
+            ask(2)  # compilation and first touches
+        runs: dict[str, list[dict[str, float]]] = {who: [] for who in sides}
         for i in range(ROUNDS):
-            for side, process in sides.items():
-                runs[side].append(_ask(process, steps))
+            for who, ask in sides.items():
+                runs[who].append(ask(steps))
             tick(i + 1)
-    speed = {side: [tokens / r["seconds"] for r in found] for side, found in runs.items()}
-    for side, found in speed.items():
-        row = {"tokens_per_s": statistics.median(found), "peak_rss_bytes": runs[side][-1]["peak_rss_bytes"]}
-        (result["ours"] if side == "ours" else result["peers"].setdefault(side, {}))[name] = row
+    speed = {who: [tokens / r["seconds"] for r in found] for who, found in runs.items()}
+    for who, found in speed.items():
+        row = {"tokens_per_s": statistics.median(found), "peak_rss_bytes": runs[who][-1]["peak_rss_bytes"]}
+        (result["ours"] if who == "ours" else result["peers"].setdefault(who, {}))[name] = row
     flops = flops_per_token(c, c.vocabulary)
     result["limit"][name] = {
         "flops_per_token": flops,
@@ -97,36 +96,12 @@ def _config(name: str) -> RunConfig:
 
 
 @contextmanager
-def _worker(command: list[str], wish: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
-    pipe = subprocess.PIPE
-    with subprocess.Popen([*command, json.dumps(wish)], stdin=pipe, stdout=pipe, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.stdin.close()
-            process.wait()
-
-
-@contextmanager
-def _peer(peer: str | None, wish: dict[str, Any]) -> Iterator[subprocess.Popen[str] | None]:
+def _peer(peer: str | None, wish: dict[str, Any]) -> Iterator[Ask | None]:
     if peer is None:
         yield None
         return
-    python = os.environ.get("CHRONOS_PEER_PYTHON", sys.executable)
-    if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode:
-        mend = "set CHRONOS_PEER_PYTHON to an interpreter that has it, or leave out --peer"
-        raise ChronosError("torch is not installed", where=python, mend=mend)
-    with _worker([python, str(Path(__file__).with_name("bench_torch.py"))], wish) as process:
-        yield process
-
-
-def _ask(process: subprocess.Popen[str], steps: int) -> dict[str, float]:
-    process.stdin.write(f"{steps}\n")
-    process.stdin.flush()
-    answer = process.stdout.readline()
-    if not answer:
-        raise ChronosError("a benchmark process ended early", where=" ".join(map(str, process.args[:3])))
-    return json.loads(answer)
+    with side([torch_python(), str(Path(__file__).with_name("bench_torch.py"))], wish) as ask:
+        yield ask
 
 
 def work(wish: dict[str, Any]) -> None:

@@ -5,11 +5,7 @@ CHRONOS_PEER_PYTHON names the interpreter that has torch.
 """
 
 import dataclasses
-import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +21,7 @@ from chronos.memory.model import Model
 from chronos.memory.modeldir import quantize_model
 from chronos.memory.sampling import Sampling
 from chronos.settings import threads
+from chronos.training.bench_side import side, torch_python
 from chronos.training.config import resolve
 
 EXPERIMENT, VOCABULARY = "peer", 4096
@@ -142,26 +139,8 @@ def _peer(peer: str | None, config: Any) -> Iterator[Side | None]:
     if peer is None:
         yield None
         return
-    python = os.environ.get("CHRONOS_PEER_PYTHON", sys.executable)
-    if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode:
-        mend = "set CHRONOS_PEER_PYTHON to an interpreter that has it, or leave out --peer"
-        raise ChronosError("torch is not installed", where=python, mend=mend)
     wish = dataclasses.asdict(config) | {"prompt": PROMPT, "count": COUNT, "threads": threads()}
     # -P: this folder must not come first on the path of an interpreter that is not ours.
-    command = [python, "-P", str(Path(__file__).with_name("torch_decode.py")), json.dumps(wish)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-
-        def one_round() -> float:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-            if not answer:
-                raise ChronosError("the peer's process ended early", where=" ".join(command[:3]))
-            return float(answer)
-
-        try:
-            yield one_round
-        finally:
-            process.stdin.close()
-            process.wait()
+    command = [torch_python(), "-P", str(Path(__file__).with_name("torch_decode.py"))]
+    with side(command, wish) as ask:
+        yield lambda: float(ask("go"))

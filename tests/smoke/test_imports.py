@@ -39,7 +39,7 @@ def test_packages_lie_in_their_folders(name):
 def test_modules_import(name):
     if name == "chronos.native.compiled":
         pytest.importorskip("chronos.native._chronos_native", reason="the C library is not built")
-    importlib.import_module(name)
+    assert importlib.import_module(name).__name__ == name
 
 
 def run(*command: str) -> subprocess.CompletedProcess:
