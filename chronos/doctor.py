@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     report["install"] = _install(problems)
     report["native"] = _native(problems)
     report["threads"] = settings.threads()
+    report["blas"] = _blas(os.environ.get("OPENBLAS_CORETYPE", ""), _processor_flags(), problems)
     report["artifacts"] = _artifacts(problems)
     report["numba_cache"] = _numba_cache(problems)
     report["problems"] = [vars(problem) for problem in problems]
@@ -156,6 +157,24 @@ def _hint() -> str:
         "apk": "sudo apk add build-base python3-dev",
     }
     return next((line for name, line in managers.items() if shutil.which(name)), "install a C compiler")
+
+
+def _processor_flags() -> set[str]:
+    """What the processor can do, as Linux tells it; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return set(next((line.partition(":")[2] for line in lines if line.startswith("flags")), "").split())
+
+
+def _blas(forced: str, flags: set[str], problems: list[Problem]) -> str:
+    """Which kernels OpenBLAS was told to take: ones without AVX-512 can cost half the speed of training."""
+    wide = ("skylakex", "cooperlake", "sapphirerapids", "zen4", "zen5")
+    if forced and "avx512f" in flags and forced.lower() not in wide:
+        what = f"OPENBLAS_CORETYPE={forced} keeps BLAS from AVX-512: products can take twice as long"
+        problems.append(Problem(what, "unset OPENBLAS_CORETYPE"))
+    return forced or "chosen by OpenBLAS"
 
 
 def _artifacts(problems: list[Problem]) -> dict[str, Any]:

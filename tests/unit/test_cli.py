@@ -300,6 +300,21 @@ def test_doctor_is_well_here(capsys):
     assert not [problem for problem in report["problems"] if problem["essential"]]
 
 
+@pytest.mark.parametrize(
+    ("forced", "flags", "told"),
+    [
+        ("Haswell", {"avx2", "avx512f"}, True),
+        ("SkylakeX", {"avx2", "avx512f"}, False),
+        ("Haswell", {"avx2"}, False),
+        ("", {"avx512f"}, False),
+    ],
+)
+def test_doctor_tells_when_blas_is_held_back(forced, flags, told):
+    problems = []
+    doctor._blas(forced, flags, problems)
+    assert [problem.mend for problem in problems] == ["unset OPENBLAS_CORETYPE"] * told
+
+
 def diagnose(capsys) -> tuple[int, str]:
     code = cli.main(["doctor"])
     return code, " ".join(capsys.readouterr().out.split())
