@@ -1,6 +1,6 @@
 """Lanes: each core trains on its own rows of the batch, with its own replica and single-threaded products.
 
-Splitting whole rows needs one meeting per step; splitting every small product would need hundreds. Kernels
+Splitting whole rows needs a few meetings per step; splitting every small product would need hundreds. Kernels
 and BLAS let go of the interpreter lock, so that plain Python threads run side by side.
 """
 
