@@ -71,8 +71,10 @@ def twins() -> list[dict[str, Any]]:
     return found
 
 
-def draw(rows: list[dict[str, float]], path: Path) -> None:
-    """The error over the step, both axes logarithmic."""
+def draw(
+    rows: list[dict[str, float]], over: str, lines: dict[str, str], labels: tuple[str, str], path: Path
+) -> None:
+    """Columns of `rows` (name → mark) over another one, both axes logarithmic, as a reproducible SVG."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -80,10 +82,9 @@ def draw(rows: list[dict[str, float]], path: Path) -> None:
 
     pyplot.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "chronos"}
     figure, axes = pyplot.subplots(figsize=(7, 3))
-    for name, mark in (("float64", "o-"), ("float32", "s-")):
-        axes.loglog([row["step"] for row in rows], [row[name] for row in rows], mark, label=name)
-    axes.set_xlabel("step h")
-    axes.set_ylabel("error of the slope")
+    for name, mark in lines.items():
+        axes.loglog([row[over] for row in rows], [row[name] for row in rows], mark, label=name)
+    axes.set(xlabel=labels[0], ylabel=labels[1])
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
@@ -101,7 +102,8 @@ def main() -> None:
     }
     RESULTS.mkdir(exist_ok=True)
     write_json(RESULTS / "gradients.json", result)
-    draw(result["by_step"], RESULTS / "gradients.svg")
+    lines, labels = {"float64": "o-", "float32": "s-"}, ("step h", "error of the slope")
+    draw(result["by_step"], "step", lines, labels, RESULTS / "gradients.svg")
     table(
         "Error over the step", ("step", "float64", "float32"), [tuple(r.values()) for r in result["by_step"]]
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from chronos.architecture.measure import draw
 from chronos.architecture.tape import no_grad
 from chronos.console import table
 from chronos.files import write_json
@@ -62,25 +63,6 @@ def state_bytes() -> int:
     return 2 * c.layers * c.key_heads * c.head_width * 4
 
 
-def draw(rows: list[dict[str, float]], path: Path) -> None:
-    """Cost of a token over what came before, both axes logarithmic."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    pyplot.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "chronos"}
-    figure, axes = pyplot.subplots(figsize=(7, 3))
-    for name, mark in (("anew", "s-"), ("with the state", "o-")):
-        axes.loglog([row["before"] for row in rows], [row[name] for row in rows], mark, label=name)
-    axes.set_xlabel("tokens before")
-    axes.set_ylabel("ms for one more")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-
-
 def main() -> None:
     """Measure, write results/state.json and state.svg, and show the table."""
     machine = f"{platform.machine()}, one thread, Python {platform.python_version()}, NumPy {np.__version__}"
@@ -93,7 +75,8 @@ def main() -> None:
     }
     RESULTS.mkdir(exist_ok=True)
     write_json(RESULTS / "state.json", result)
-    draw(result["milliseconds"], RESULTS / "state.svg")
+    lines, labels = {"anew": "s-", "with the state": "o-"}, ("tokens before", "ms for one more")
+    draw(result["milliseconds"], "before", lines, labels, RESULTS / "state.svg")
     rows = [tuple(row.values()) for row in result["milliseconds"]]
     table("Milliseconds for one more token", ("tokens before", "with the state", "anew"), rows)
 

@@ -167,7 +167,7 @@ def test_gguf_opens_our_file(shape, qtype, tmp_path):
 # ---- damage ------------------------------------------------------------------------------------------------
 
 
-def refused(path, told: str) -> None:
+def check_refused(path, told: str) -> None:
     with pytest.raises(ChronosError) as error:
         load_model(path)
     assert told in str(error.value) and "\n" not in str(error.value), str(error.value)
@@ -187,14 +187,14 @@ def change(path, **entries) -> None:
 
 
 def test_nothing_there(tmp_path):
-    refused(tmp_path, "no model here; train one with")
-    refused(tmp_path / "gone", "no model here")
+    check_refused(tmp_path, "no model here; train one with")
+    check_refused(tmp_path / "gone", "no model here")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
 def test_a_missing_file(saved, name):
     (saved / name).unlink()
-    refused(saved, name)
+    check_refused(saved, name)
 
 
 @pytest.mark.parametrize("qtype", [None, "Q4_0"])
@@ -207,12 +207,14 @@ def test_truncated_or_flipped_weights(tmp_path, qtype):
     rng = np.random.default_rng(2)
     for size in (0, 1, 100, len(whole) // 2, len(whole) - 1):
         file.write_bytes(whole[:size])
-        refused(tmp_path / "m", f"{file.name}: the weights are damaged: their hash differs; copy the whole")
+        check_refused(
+            tmp_path / "m", f"{file.name}: the weights are damaged: their hash differs; copy the whole"
+        )
     for place in [0, 9, 20, *rng.integers(0, len(whole), 5)]:
         damaged = bytearray(whole)
         damaged[place] ^= 16
         file.write_bytes(damaged)
-        refused(tmp_path / "m", "the weights are damaged")
+        check_refused(tmp_path / "m", "the weights are damaged")
     file.write_bytes(whole)
     load_model(tmp_path / "m")
 
@@ -227,7 +229,7 @@ def test_files_that_are_no_weights(tmp_path, qtype):
     for content in (b"", b"no weights", whole[:1000], whole[:-1], whole[:4] + whole[8:]):
         file.write_bytes(content)
         rehash(tmp_path / "m")
-        refused(tmp_path / "m", "cannot read")
+        check_refused(tmp_path / "m", "cannot read")
 
 
 def test_flipped_bits_in_the_configuration(saved):
@@ -251,7 +253,7 @@ def test_impossible_configurations(saved):
     for content, told in (("[]", "unknown model version"), ("{", "damaged JSON"), ("", "damaged JSON")):
         whole = (saved / "config.json").read_bytes()
         (saved / "config.json").write_text(content)
-        refused(saved, told)
+        check_refused(saved, told)
         (saved / "config.json").write_bytes(whole)
     model = json.loads((saved / "config.json").read_text())["model"]
     for entries, told in (
@@ -269,14 +271,16 @@ def test_impossible_configurations(saved):
     ):
         whole = (saved / "config.json").read_bytes()
         change(saved, **entries)
-        refused(saved, told)
+        check_refused(saved, told)
         (saved / "config.json").write_bytes(whole)
     load_model(saved)
 
 
 def test_another_tokenizer(saved):
     train_tokenizer("char", ["abc"]).save(saved)
-    refused(saved, "tokenizer.json is not the one the model was trained with; copy the whole model directory")
+    check_refused(
+        saved, "tokenizer.json is not the one the model was trained with; copy the whole model directory"
+    )
 
 
 @pytest.mark.parametrize("qtype", [None, "Q8_0"])
@@ -292,10 +296,10 @@ def test_missing_odd_and_misshapen_tensors(tmp_path, qtype, monkeypatch):
         return save(model)
 
     config = build().config
-    refused(other(config, qk_norm=True), "odd tensor stack.block.0.attention.gain")
-    refused(other(build(qk_norm=True).config), "odd tensor stack.block.0.attention.gain")
-    refused(other(config, hidden=32), "has another shape")
-    refused(other(config, bias=True), "odd tensor stack.block.0.")
+    check_refused(other(config, qk_norm=True), "odd tensor stack.block.0.attention.gain")
+    check_refused(other(build(qk_norm=True).config), "odd tensor stack.block.0.attention.gain")
+    check_refused(other(config, hidden=32), "has another shape")
+    check_refused(other(config, bias=True), "odd tensor stack.block.0.")
 
 
 # ---- replacing and failing ---------------------------------------------------------------------------------
