@@ -20,11 +20,15 @@ SUFFIXES = PLAIN + ROWS
 
 @dataclass(frozen=True)
 class Document:
-    """A piece of text and where it stands: "file:line" for a row, "file" for a whole plain file."""
+    """A piece of text and where it stands: "file:line" for a row, "file" for a whole plain file.
+
+    `untrained`: character ranges [start, end) of the text that a loss leaves out, sorted and disjoint.
+    """
 
     text: str
     source: str
     plain: bool = False
+    untrained: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass

@@ -49,18 +49,85 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
         with explain_os_errors(path):
             beside.mkdir(parents=True)
             yield beside
-            _refuse_strangers(path, beside)
-            fsync_tree(beside)
-            if not (path.exists() and _exchange(beside, path)):
-                if path.exists():
-                    os.replace(path, old)
-                os.replace(beside, path)
-            fsync_directory(path.parent)
+            _put_in_place(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _put_in_place(beside: Path, path: Path) -> None:
+    """fsync a finished directory and let it take the name `path`; what stood there is removed."""
+    _refuse_strangers(path, beside)
+    fsync_tree(beside)
+    old = _beside(path)
+    try:
+        if path.exists() and _exchange(beside, path):
+            shutil.rmtree(beside, ignore_errors=True)
+        else:
+            if path.exists():
+                os.replace(path, old)
+            os.replace(beside, path)
+        fsync_directory(path.parent)
+    finally:
         if old.exists() and not path.exists():  # interrupted between the two renames: put it back
             os.replace(old, path)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def resumable_directory(path: Path | str, made_of: Any) -> Iterator[Path]:
+    """Fill a directory over several runs: `.NAME.partial` beside `path`, renamed to `path` on success.
+
+    A run that was killed, interrupted or out of space leaves it, and the next one with the same `made_of` (a
+    JSON value that names everything the content follows from) gets it back as it was; another `made_of`
+    starts afresh. Any other error removes it. Whoever fills it must be able to tell what in it is whole. A
+    second process at the same time is refused.
+    """
+    path = _real(path)
+    partial, lock = path.parent / f".{path.name}.partial", path.parent / f".{path.name}.lock"
+    with explain_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(lock, path):
+            note = partial / MADE_OF
+            wanted = json.dumps(made_of, ensure_ascii=False, sort_keys=True)
+            if not note.is_file() or note.read_text(encoding="utf-8") != wanted:
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir()
+                write_atomic(note, wanted)
+            try:
+                yield partial
+            except Exception as error:
+                if not isinstance(error, OSError) and not isinstance(error.__cause__, OSError):
+                    shutil.rmtree(partial, ignore_errors=True)
+                raise
+            note.unlink()
+            _put_in_place(partial, path)
+
+
+MADE_OF = "made-of.json"
+
+
+@contextlib.contextmanager
+def _locked(lock: Path, path: Path) -> Iterator[None]:
+    """Hold a lock file that the system lets go when the process ends, however it ends."""
+    with open(lock, "a+b") as file:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.name != "nt" and os.fstat(file.fileno()).st_nlink == 0:
+                raise BlockingIOError  # its last holder removed it a moment ago
+        except OSError:
+            raise ChronosError("another process is making this", where=path, mend="wait for it") from None
+        try:
+            yield
+        finally:
+            if os.name != "nt":
+                lock.unlink(missing_ok=True)
 
 
 def _real(path: Path | str) -> Path:
@@ -101,7 +168,8 @@ def explain_os_errors(path: Path | str) -> Iterator[None]:
         mend = "free some space and run the command again" if error.errno == 28 else "check the path"
         reason = error.strerror or str(error)
         named = str(error.filename or "")
-        where = path if not named or named.endswith(".tmp") or ".tmp" + os.sep in named else named
+        passing = any(named.endswith(end) or end + os.sep in named for end in (".tmp", ".partial"))
+        where = path if not named or passing else named
         raise ChronosError(f"cannot write or read: {reason}", where=where, mend=mend) from error
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -158,6 +159,57 @@ def test_atomic_directory_fills_an_empty_one(tmp_path):
     with files.atomic_directory(tmp_path / "empty") as folder:
         fill(folder, "new")
     assert (tmp_path / "empty" / "a.txt").read_text() == "new"
+
+
+def test_a_resumable_directory_comes_back_as_it_was_left(tmp_path):
+    target = tmp_path / "shards"
+    with pytest.raises(KeyboardInterrupt), files.resumable_directory(target, {"seed": 1}) as folder:
+        (folder / "a.txt").write_text("first part")
+        raise KeyboardInterrupt
+    assert listing(tmp_path) == [".shards.partial"]
+    with files.resumable_directory(target, {"seed": 1}) as folder:
+        assert (folder / "a.txt").read_text() == "first part"
+        (folder / "b.txt").write_text("second part")
+    assert listing(tmp_path) == ["shards"] and listing(target) == ["a.txt", "b.txt"]
+
+
+def test_a_resumable_directory_of_something_else_starts_afresh(tmp_path):
+    target = tmp_path / "shards"
+    with pytest.raises(KeyboardInterrupt), files.resumable_directory(target, {"seed": 1}) as folder:
+        (folder / "a.txt").write_text("first part")
+        raise KeyboardInterrupt
+    with files.resumable_directory(target, {"seed": 2}) as folder:
+        assert not (folder / "a.txt").exists()
+        (folder / "b.txt").write_text("other")
+    assert listing(target) == ["b.txt"]
+
+
+@pytest.mark.parametrize("error, stays", [(ChronosError("damaged"), False), (OSError(28, "full"), True)])
+def test_what_failed_for_good_is_removed_and_a_full_disk_is_not_for_good(tmp_path, error, stays):
+    with pytest.raises(ChronosError), files.resumable_directory(tmp_path / "shards", 1) as folder:
+        (folder / "a.txt").write_text("first part")
+        raise error
+    assert listing(tmp_path) == ([".shards.partial"] if stays else [])
+
+
+def test_a_second_process_is_refused_and_a_dead_one_is_no_hindrance(tmp_path):
+    target = tmp_path / "shards"
+    code = (
+        "import os, sys; from chronos import files\n"
+        "with files.resumable_directory(sys.argv[1], 1) as folder:\n"
+        "    (folder / 'a.txt').write_text('left by the dead'); print('in', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout.readline() == b"in\n"
+    with pytest.raises(ChronosError, match="another process"), files.resumable_directory(target, 1):
+        pass
+    other.kill()
+    other.communicate()
+    with files.resumable_directory(target, 1) as folder:
+        assert (folder / "a.txt").read_text() == "left by the dead"
+    assert listing(tmp_path) == ["shards"]
 
 
 def test_every_file_is_flushed_before_the_rename(tmp_path, monkeypatch):
