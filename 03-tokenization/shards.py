@@ -1,120 +1,28 @@
-"""Token shards: a corpus as ids in memory-mapped files, written as a stream, opened at once.
+"""Token shards: a corpus as ids in memory-mapped files, opened at once, read from any position.
 
-Bound to the tokenizer that made them: another one's hash is refused. No shuffling, no batches.
-Python: `write_shards(texts, tokenizer, folder, separator=True)`, then `TokenShards(folder).read(0, 10)`.
+Bound to the tokenizer that made them: another one's hash is refused. No shuffling, no batches; they are
+written by shard_writer.py. Python: `TokenShards(folder).read(0, 10)`.
 """
 
-import hashlib
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from chronos.console import ChronosError, Progress
-from chronos.files import atomic_directory, read_json, sha256_file, write_json
-from chronos.tokenization.tokenizer import Tokenizer
+from chronos.console import ChronosError
+from chronos.files import read_json, sha256_file
 
-VERSION = 1
+VERSION = 2
 INDEX = "shards.json"
-FILE_TOKENS = 64 << 20  # tokens of one file
-BUFFER_TOKENS = 1 << 20  # tokens held before they are written
+MARKS = "untrained.bin"  # ranges [start, end) of tokens that a loss leaves out: little-endian int64 pairs
 REMEDY = "make the shards again"
 
 
-class _Writer:
-    """Appends ids to numbered files of at most FILE_TOKENS, through a small buffer."""
-
-    def __init__(self, folder: Path, dtype: np.dtype):
-        self.folder, self.dtype = folder, dtype
-        self.files: list[dict[str, Any]] = []
-        self.buffer: list[np.ndarray] = []
-        self.waiting = 0
-        self.out: BinaryIO | None = None
-        self.sha256 = hashlib.sha256()
-
-    def add(self, ids: np.ndarray) -> None:
-        self.buffer.append(ids)
-        self.waiting += len(ids)
-        if self.waiting >= BUFFER_TOKENS:
-            self.flush()
-
-    def flush(self) -> None:
-        ids = np.concatenate(self.buffer) if self.buffer else np.empty(0, np.int32)
-        self.buffer, self.waiting = [], 0
-        while len(ids):
-            if self.out is None:
-                self._next_file()
-            room = FILE_TOKENS - self.files[-1]["tokens"]
-            self._write(ids[:room].astype(self.dtype).tobytes(), min(room, len(ids)))
-            ids = ids[room:]
-
-    def _next_file(self) -> None:
-        name = f"tokens-{len(self.files):05d}.bin"
-        self.files.append({"name": name, "tokens": 0})
-        self.out = open(self.folder / name, "wb")  # noqa: SIM115 (closed by close_file)
-        self.sha256 = hashlib.sha256()
-
-    def _write(self, data: bytes, tokens: int) -> None:
-        assert self.out is not None
-        self.out.write(data)
-        self.sha256.update(data)
-        self.files[-1]["tokens"] += tokens
-        if self.files[-1]["tokens"] == FILE_TOKENS:
-            self.close_file()
-
-    def close_file(self) -> None:
-        if self.out is not None:
-            self.out.close()
-            self.out = None
-            self.files[-1]["sha256"] = self.sha256.hexdigest()
-
-
-def write_shards(
-    documents: Iterable[str], tokenizer: Tokenizer, out_dir: Path | str, *, separator: bool
-) -> dict[str, Any]:
-    """Encode documents one after the other into `out_dir` (replaced as a whole); return its index.
-
-    With `separator` each document ends with <end>. Ids are little-endian uint16, or uint32 for more than
-    65,536 of them. Memory holds one document and BUFFER_TOKENS ids. ChronosError if there is no token.
-    """
-    dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
-    end = np.array([tokenizer.end], np.int32)
-    count = size = 0
-    with atomic_directory(out_dir) as folder:
-        writer = _Writer(folder, dtype)
-        try:
-            with Progress(None, "encoding", unit="B") as bar:
-                for text in documents:
-                    count += 1
-                    size += len(text.encode("utf-8", "surrogatepass"))
-                    writer.add(tokenizer.encode(text))
-                    if separator:
-                        writer.add(end)
-                    bar.update(size)
-            writer.flush()
-        finally:
-            writer.close_file()
-        if not size:
-            raise ChronosError("no text to make token shards of", where=out_dir, mend="give some text")
-        index = {
-            "version": VERSION,
-            "tokens": sum(file["tokens"] for file in writer.files),
-            "bytes": size,
-            "documents": count,
-            "tokenizer": tokenizer.hash,
-            "vocab_size": tokenizer.vocab_size,
-            "dtype": dtype.name,
-            "files": writer.files,
-        }
-        write_json(folder / INDEX, index)
-    return index
-
-
 class TokenShards:
-    """A folder of token shards: `len()` tokens, `.bytes` of text, `.read(start, length)`.
+    """A folder of token shards: `len()` tokens, `.bytes` of text, `.read(start, length)`, `.pairs(…)`.
 
+    `trained_tokens` and `trained_bytes` count what is not marked as untrained.
     Opening reads the index and the files' sizes only. ChronosError for damage, an unknown version, and,
     given `tokenizer_hash`, for shards of another tokenizer.
     """
@@ -135,11 +43,17 @@ class TokenShards:
                 mend=REMEDY,
             )
         self.tokens, self.bytes, self.documents = index["tokens"], index["bytes"], index["documents"]
+        self.trained_tokens, self.trained_bytes = index["trained_tokens"], index["trained_bytes"]
         self.tokenizer_hash, self.files = index["tokenizer"], index["files"]
         self.dtype = np.dtype({"uint16": "<u2", "uint32": "<u4"}[index["dtype"]])
         self._starts = np.cumsum([0, *(file["tokens"] for file in self.files)])
         for file in self.files:
             _check_size(self.folder / file["name"], file["tokens"] * self.dtype.itemsize)
+        self._marks_sha256 = index["marks_sha256"]
+        self._marks = np.empty((0, 2), "<i8")
+        if index["marks"]:
+            _check_size(self.folder / MARKS, index["marks"] * 16)
+            self._marks = np.memmap(self.folder / MARKS, "<i8", mode="r").reshape(-1, 2)
         self._file = lru_cache(maxsize=None)(self._open)
 
     def __len__(self) -> int:
@@ -165,6 +79,20 @@ class TokenShards:
             number += 1
         return ids
 
+    def pairs(self, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens start … start+length−1 and the token after each, both int64 (length,).
+
+        A next token that is marked as untrained is −1, which every loss here leaves out.
+        """
+        ids = self.read(start, length + 1).astype(np.int64)
+        tokens, targets = ids[:-1], ids[1:].copy()
+        first, last = np.searchsorted(self._marks[:, 1], start + 1, "right"), len(self._marks)
+        while first < last and self._marks[first, 0] <= start + length:
+            a, b = self._marks[first] - (start + 1)
+            targets[max(0, a) : b] = -1
+            first += 1
+        return tokens, targets
+
     def verify(self) -> None:
         """Read every file and compare its hash with the index; ChronosError names the first that differs."""
         for file in self.files:
@@ -172,6 +100,8 @@ class TokenShards:
                 raise ChronosError(
                     "content differs from its hash", where=self.folder / file["name"], mend=REMEDY
                 )
+        if len(self._marks) and sha256_file(self.folder / MARKS) != self._marks_sha256:
+            raise ChronosError("content differs from its hash", where=self.folder / MARKS, mend=REMEDY)
 
 
 def _check_index(index: Any, where: Path) -> None:
@@ -181,7 +111,9 @@ def _check_index(index: Any, where: Path) -> None:
         raise ChronosError(
             "unknown version of token shards", where=where, expected=VERSION, got=version, mend=REMEDY
         )
-    fields = {"tokens": int, "bytes": int, "documents": int, "tokenizer": str, "dtype": str, "files": list}
+    numbers = ("tokens", "bytes", "documents", "trained_tokens", "trained_bytes", "marks")
+    texts = ("tokenizer", "dtype", "marks_sha256")
+    fields = {**dict.fromkeys(numbers, int), **dict.fromkeys(texts, str), "files": list}
     wrong = [name for name, kind in fields.items() if not isinstance(index.get(name), kind)]
     per_file = {"name": str, "tokens": int, "sha256": str}
     if not wrong and not all(

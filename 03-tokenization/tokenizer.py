@@ -46,6 +46,10 @@ class Tokenizer(ABC):
     def encode(self, text: str) -> np.ndarray:
         """The ids of a text, int32 (T,), without special tokens. ChronosError for a lone surrogate."""
 
+    def encode_many(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """`encode` of each text, in order; kinds with a compiled core use all threads for it."""
+        return [self.encode(text) for text in texts]
+
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """The Hugging Face document that `save` writes."""

@@ -58,16 +58,21 @@ class Windows:
         self.spare = last - self.per_epoch * context  # room for the phase
 
     def batch(self, cursor: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Samples cursor … cursor + size − 1 as tokens and targets, both (size, context) int64."""
+        """Samples cursor … cursor + size − 1 as tokens and targets, both (size, context) int64.
+
+        Targets that are marked as untrained are −1.
+        """
         samples = np.arange(cursor, cursor + size)
-        rows = np.empty((size, self.context + 1), np.int64)
+        tokens = np.empty((size, self.context), np.int64)
+        targets = np.empty_like(tokens)
         for epoch in np.unique(samples // self.per_epoch):
             here = np.flatnonzero(samples // self.per_epoch == epoch)
             phase, key = self._epoch(int(epoch))
             windows = permute(samples[here] % self.per_epoch, self.per_epoch, key)
             for row, window in zip(here, windows):
-                rows[row] = self.shards.read(phase + int(window) * self.context, self.context + 1)
-        return rows[:, :-1], rows[:, 1:]
+                pair = self.shards.pairs(phase + int(window) * self.context, self.context)
+                tokens[row], targets[row] = pair
+        return tokens, targets
 
     def _epoch(self, epoch: int) -> tuple[int, int]:
         digest = hashlib.blake2b(f"{self.seed}/{epoch}".encode(), digest_size=16).digest()

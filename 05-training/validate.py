@@ -21,7 +21,10 @@ def windows(shards: TokenShards, context: int, limit: int = 0) -> list[tuple[int
 def validate(
     model: Model, shards: TokenShards, lanes: Lanes, *, batch_size: int = 16, limit: int = 0
 ) -> dict[str, float | int]:
-    """{"nats" (sum), "tokens", "nats_per_token", "bits_per_byte"} of the model on these tokens."""
+    """{"nats" (sum), "tokens", "nats_per_token", "bits_per_byte"} of the model on these tokens.
+
+    Tokens that are marked as untrained are read but not counted.
+    """
     context = model.config.context
     spans = windows(shards, context, limit)
     whole = [start for start, length in spans if length == context]
@@ -29,20 +32,27 @@ def validate(
     parts += [(np.array([start]), length) for start, length in spans if length < context]
     shares = [parts[i :: lanes.count] for i in range(lanes.count)]
     sums = lanes.run([partial(_nats, model, shards, share) for share in shares])
-    nats, tokens = sum(sums), sum(length for _, length in spans)
-    per_token = nats / tokens
+    nats, tokens = (sum(part) for part in zip(*sums))
+    per_token = nats / max(1, tokens)
     return {
         "nats": nats,
         "tokens": tokens,
         "nats_per_token": per_token,
-        "bits_per_byte": per_token * len(shards) / shards.bytes / np.log(2),
+        "bits_per_byte": per_token * shards.trained_tokens / max(1, shards.trained_bytes) / np.log(2),
     }
 
 
-def _nats(model: Model, shards: TokenShards, parts: list[tuple[np.ndarray, int]]) -> float:
-    total = 0.0
+def _nats(model: Model, shards: TokenShards, parts: list[tuple[np.ndarray, int]]) -> tuple[float, int]:
+    total, counted = 0.0, 0
     with no_grad():
         for starts, length in parts:
-            rows = np.stack([shards.read(int(start), length + 1) for start in starts]).astype(np.int64)
-            total += float(model.loss(rows[:, :-1], rows[:, 1:]).data)
-    return total
+            tokens, targets = stacked(shards, starts, length)
+            total += float(model.loss(tokens, targets).data)
+            counted += int((targets >= 0).sum())
+    return total, counted
+
+
+def stacked(shards: TokenShards, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """`TokenShards.pairs` from each of the starts (B,): tokens and targets, both (B, length) int64."""
+    pairs = [shards.pairs(int(start), length) for start in starts]
+    return np.stack([tokens for tokens, _ in pairs]), np.stack([targets for _, targets in pairs])

@@ -26,14 +26,15 @@ def baselines(
     found = {"uniform": float(np.log(vocabulary)), "unigram": _unigram_nats(val, unigram, limit)}
     if vocabulary**2 <= PAIRS:
         found["bigram"] = _bigram_nats(train, val, unigram, limit)
-    scale = float(len(val) / val.bytes / np.log(2))
+    scale = float(val.trained_tokens / max(1, val.trained_bytes) / np.log(2))
     return {name: {"nats_per_token": nats, "bits_per_byte": nats * scale} for name, nats in found.items()}
 
 
 def _unigram_nats(val: TokenShards, unigram: np.ndarray, limit: int) -> float:
     nats = -np.log(unigram)
-    found = [nats[targets].sum() for _, targets in _pairs(val, limit)]
-    return float(sum(found) / _predicted(val, limit))
+    found = [(nats[targets].sum(), len(targets)) for _, targets in _pairs(val, limit)]
+    total, n = (sum(part) for part in zip(*found))
+    return float(total / max(1, n))
 
 
 def _bigram_nats(train: TokenShards, val: TokenShards, unigram: np.ndarray, limit: int) -> float:
@@ -43,22 +44,19 @@ def _bigram_nats(train: TokenShards, val: TokenShards, unigram: np.ndarray, limi
         np.add.at(table, before * E + after, 1)
     total = table.reshape(E, E).sum(1, dtype=np.float64)
     followers = np.maximum(1, np.count_nonzero(table.reshape(E, E), axis=1))
-    nats = 0.0
+    nats, n = 0.0, 0
     for before, after in _pairs(val, limit):
         weight = followers[before]
         p = (table[before * E + after] + weight * unigram[after]) / (total[before] + weight)
         nats -= float(np.log(p).sum())
-    return nats / _predicted(val, limit)
-
-
-def _predicted(shards: TokenShards, limit: int) -> int:
-    last = len(shards) - 1
-    return min(last, limit) if limit else last
+        n += len(p)
+    return nats / max(1, n)
 
 
 def _pairs(shards: TokenShards, limit: int):
-    """(token, the next one) of all neighbours, piece by piece, as int64."""
-    last = _predicted(shards, limit)
+    """(token, the next one) of all neighbours whose second is trained on, piece by piece, as int64."""
+    last = min(len(shards) - 1, limit or len(shards))
     for start in range(0, last, PIECE):
-        ids = shards.read(start, min(PIECE, last - start) + 1).astype(np.int64)
-        yield ids[:-1], ids[1:]
+        tokens, targets = shards.pairs(start, min(PIECE, last - start))
+        trained = targets >= 0
+        yield tokens[trained], targets[trained]

@@ -15,12 +15,16 @@ from chronos.architecture.tape import Tensor, no_grad
 from chronos.memory.model import Model
 from chronos.tokenization.shards import TokenShards
 from chronos.training.lanes import Lanes
+from chronos.training.validate import stacked
 
 WINDOWS = 256  # enough for an error of a few hundredths of a nat, in seconds
 
 
 def token_nats(model: Model, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """−log p(target) of every token, in nats: tokens and targets (B, T) → (B, T) float32."""
+    """−log p(target) of every token, in nats: tokens and targets (B, T) → (B, T) float32.
+
+    NaN where the target is −1: such a token is not predicted.
+    """
     with no_grad():
         hidden = model(tokens, carry=False).hidden.data
     flat, wanted = hidden.reshape(-1, hidden.shape[-1]), np.ascontiguousarray(targets.reshape(-1), np.int64)
@@ -29,6 +33,7 @@ def token_nats(model: Model, tokens: np.ndarray, targets: np.ndarray) -> np.ndar
     for start in range(0, len(flat), step):
         part = slice(start, start + step)
         nats[part] = kernels.cross_entropy(model.logits(Tensor(flat[part])), wanted[part], 1.0)
+    nats[wanted < 0] = np.nan
     return nats.reshape(targets.shape)
 
 
@@ -49,16 +54,13 @@ def by_position(
     return {
         "windows": len(nats),
         "context": context,
-        "nats": nats.mean(0).tolist(),
+        "nats": _means(nats, 0).tolist(),
         "bins": [_bin(nats, first, last) for first, last in _edges(context)],
     }
 
 
 def _measure(model: Model, shards: TokenShards, context: int, batches: list[np.ndarray]) -> np.ndarray:
-    found = []
-    for starts in batches:
-        rows = np.stack([shards.read(int(start), context + 1) for start in starts]).astype(np.int64)
-        found.append(token_nats(model, rows[:, :-1], rows[:, 1:]))
+    found = [token_nats(model, *stacked(shards, starts, context)) for starts in batches]
     return np.concatenate(found).astype(np.float64)
 
 
@@ -68,8 +70,17 @@ def _edges(context: int) -> list[tuple[int, int]]:
     return [(before + 1, end) for before, end in zip([0, *ends], ends)]
 
 
+def _means(nats: np.ndarray, axis: int) -> np.ndarray:
+    """Means of what was predicted; 0 where nothing was."""
+    counted = (~np.isnan(nats)).sum(axis)
+    return np.nansum(nats, axis) / np.maximum(1, counted)
+
+
 def _bin(nats: np.ndarray, first: int, last: int) -> dict[str, Any]:
     """Mean over positions first … last; the error is that of the mean over windows."""
-    means = nats[:, first - 1 : last].mean(1)
+    part = nats[:, first - 1 : last]
+    means = _means(part[~np.isnan(part).all(1)], 1)
+    if not len(means):
+        return {"first": first, "last": last, "nats": 0.0, "standard_error": None}
     error = float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else None
     return {"first": first, "last": last, "nats": float(means.mean()), "standard_error": error}

@@ -4,7 +4,6 @@ The measure is training's own (`chronos.training.validate`), so that both report
 tokens. Run it as `chronos eval --model-path DIR --data PATH`.
 """
 
-import itertools
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from chronos.console import ChronosError, Progress, warn
 from chronos.data.documents import read_documents
 from chronos.memory.model import Model
 from chronos.settings import threads
-from chronos.tokenization.shards import INDEX, TokenShards, write_shards
+from chronos.tokenization.shard_writer import write_shards
+from chronos.tokenization.shards import INDEX, TokenShards
 from chronos.tokenization.tokenizer import Tokenizer
 from chronos.training.lanes import Lanes
 from chronos.training.validate import validate
@@ -29,18 +29,19 @@ class Watched:
     """Token shards that tell a progress bar how much of them has been read."""
 
     def __init__(self, shards: TokenShards, bar: Progress):
-        self.shards, self.bar, self.done, self.bytes = shards, bar, 0, shards.bytes
+        self.shards, self.bar, self.done = shards, bar, 0
+        self.trained_tokens, self.trained_bytes = shards.trained_tokens, shards.trained_bytes
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.shards)
 
-    def read(self, start: int, length: int) -> np.ndarray:
-        """`TokenShards.read`, counted."""
+    def pairs(self, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """`TokenShards.pairs`, counted."""
         with self._lock:
-            self.done += length - 1  # windows overlap by the token that is only read
+            self.done += length
             self.bar.update(self.done)
-        return self.shards.read(start, length)
+        return self.shards.pairs(start, length)
 
 
 def evaluate(model: Model, tokenizer: Tokenizer, path: Path, *, limit: int = 0) -> dict[str, float | int]:
@@ -48,7 +49,8 @@ def evaluate(model: Model, tokenizer: Tokenizer, path: Path, *, limit: int = 0) 
 
     The first token is given, every other one is predicted, in windows of the model's context; `limit`
     predicts no more than so many. `bytes` is the UTF-8 length of the text, `tokens` how many stand for it,
-    so bits_per_byte = nats_per_token · tokens / bytes / ln 2.
+    so bits_per_byte = nats_per_token · tokens / bytes / ln 2. What is marked as untrained (a row's
+    instruction) is read, but neither predicted nor counted.
     """
     with open_tokens(path, tokenizer) as shards:
         return measure(model, shards, limit=limit)
@@ -61,8 +63,8 @@ def measure(model: Model, shards: TokenShards, *, limit: int = 0) -> dict[str, f
     return {
         "nats_per_token": found["nats_per_token"],
         "bits_per_byte": float(found["bits_per_byte"]),
-        "tokens": len(shards),
-        "bytes": shards.bytes,
+        "tokens": shards.trained_tokens,
+        "bytes": shards.trained_bytes,
     }
 
 
@@ -86,9 +88,7 @@ def open_tokens(path: Path, tokenizer: Tokenizer) -> Iterator[TokenShards]:
 
 def write_text(path: Path, tokenizer: Tokenizer, out: Path) -> None:
     """Encode the documents at `path` as training does: <end> after each where there are several."""
-    texts = (document.text for document in read_documents(path))
-    first = list(itertools.islice(texts, 2))
-    write_shards(itertools.chain(first, texts), tokenizer, out, separator=len(first) > 1)
+    write_shards(read_documents(path), tokenizer, out)
 
 
 def count_tokens(shards: TokenShards, vocabulary: int) -> np.ndarray:

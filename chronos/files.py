@@ -44,7 +44,6 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
     """
     path = _real(path)
     beside = _beside(path)
-    old = _beside(path)
     try:
         with explain_os_errors(path):
             beside.mkdir(parents=True)
@@ -93,6 +92,8 @@ def resumable_directory(path: Path | str, made_of: Any) -> Iterator[Path]:
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
                 write_atomic(note, wanted)
+            for left in partial.rglob(".*.tmp"):  # by a write that was killed before its rename
+                left.unlink(missing_ok=True)
             try:
                 yield partial
             except Exception as error:

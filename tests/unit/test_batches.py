@@ -18,9 +18,10 @@ class Tokens:
     def __len__(self) -> int:
         return self.n
 
-    def read(self, start: int, length: int) -> np.ndarray:
-        assert start >= 0 and start + length <= self.n
-        return np.arange(start, start + length, dtype=np.int32)
+    def pairs(self, start: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        assert start >= 0 and start + length + 1 <= self.n
+        ids = np.arange(start, start + length + 1)
+        return ids[:-1], ids[1:]
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**63 - 1))

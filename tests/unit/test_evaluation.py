@@ -12,6 +12,7 @@ import pytest
 from chronos.architecture.tape import no_grad
 from chronos.cli import main
 from chronos.console import ChronosError, Progress
+from chronos.data.documents import Document
 from chronos.data.stories import stories
 from chronos.evaluation import baselines as baselines_module
 from chronos.evaluation.baselines import baselines
@@ -22,7 +23,8 @@ from chronos.memory.config import config_from
 from chronos.memory.model import Model
 from chronos.memory.modeldir import quantize_model, save_model
 from chronos.tokenization.factory import train_tokenizer
-from chronos.tokenization.shards import TokenShards, write_shards
+from chronos.tokenization.shard_writer import write_shards
+from chronos.tokenization.shards import TokenShards
 from chronos.training.lanes import Lanes
 from chronos.training.validate import validate
 
@@ -145,6 +147,45 @@ def test_the_default_model_is_where_training_leaves_it(model, tokenizer, tmp_pat
 
 
 # ---- by position -------------------------------------------------------------------------------------------
+
+
+def test_marked_text_is_read_but_not_counted(model, tokenizer, tmp_path):
+    """Of a row, the answer is measured, after the question; by every measure that the report shows."""
+    rows = [
+        Document(f"{question} {answer}", "", untrained=((0, len(question)),)) for question, answer in ASKED
+    ]
+    write_shards(rows, tokenizer, tmp_path / "s")
+    marked = TokenShards(tmp_path / "s")
+    ids = marked.read(0, len(marked))
+    nats = np.array(slow_nats(model, ids))
+    counted = marked.pairs(0, len(ids) - 1)[1] >= 0
+    assert 0 < counted.sum() < len(counted)
+    found = measure(model, marked)
+    assert found["nats_per_token"] == pytest.approx(nats[counted].mean(), rel=2e-6)
+    bits = nats[counted].mean() / math.log(2) * marked.trained_tokens / marked.trained_bytes
+    assert found["bits_per_byte"] == pytest.approx(bits, rel=2e-6)
+    assert found["bytes"] == sum(len(answer) + 1 for _, answer in ASKED)
+    with Lanes(1) as lanes:
+        curve = by_position(model, marked, lanes, windows=1)
+    part = np.array(curve["nats"])[counted[:CONTEXT]]
+    assert part == pytest.approx(nats[:CONTEXT][counted[:CONTEXT]], rel=1e-5)
+    for b in curve["bins"]:
+        here = slice(b["first"] - 1, b["last"])
+        assert b["nats"] == pytest.approx(
+            nats[here][counted[here]].mean() if counted[here].any() else 0, rel=1e-5
+        )
+    assert 0 < counted[:CONTEXT].sum() < CONTEXT and len(ids) > 2 * CONTEXT
+    uniform = baselines(marked, marked, tokenizer.vocab_size)
+    n = Counter(ids.tolist())
+    unigram = [-math.log((n[i] + 1) / (len(ids) + tokenizer.vocab_size)) for i in ids[1:][counted]]
+    assert uniform["unigram"]["nats_per_token"] == pytest.approx(np.mean(unigram), rel=1e-9)
+
+
+ASKED = [
+    ("Where is Mia?", "Mia is in the barn."),
+    ("Who has the lamp?", "Leo."),
+    ("And now?", "Anna has it."),
+]
 
 
 def test_every_token_has_its_own_loss(model, shards):

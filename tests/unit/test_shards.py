@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from chronos.console import ChronosError
-from chronos.tokenization import shards
+from chronos.data.documents import Document
+from chronos.tokenization import shard_writer
 from chronos.tokenization.factory import train_tokenizer
-from chronos.tokenization.shards import TokenShards, write_shards
+from chronos.tokenization.shard_writer import ShardWriter, write_shards
+from chronos.tokenization.shards import TokenShards
 
 TEXTS = ["one lamp\n", "", "naïve 🐈", "four ships and a lighthouse"]
 
@@ -21,8 +23,8 @@ def tokenizer():
 
 @pytest.fixture
 def small_files(monkeypatch):
-    monkeypatch.setattr(shards, "FILE_TOKENS", 10)
-    monkeypatch.setattr(shards, "BUFFER_TOKENS", 7)
+    monkeypatch.setattr(shard_writer, "FILE_TOKENS", 10)
+    monkeypatch.setattr(shard_writer, "BATCH_BYTES", 7)
 
 
 def expected_ids(tokenizer, separator):
@@ -51,7 +53,7 @@ def test_format_on_disk(tmp_path, tokenizer):
     write_shards(["Aé"], tokenizer, tmp_path / "s", separator=True)
     index = json.loads((tmp_path / "s" / "shards.json").read_text())
     assert (tmp_path / "s" / "tokens-00000.bin").read_bytes() == bytes([70, 0, 200, 0, 174, 0, 2, 0])
-    assert index["version"] == 1 and index["dtype"] == "uint16" and index["tokenizer"] == tokenizer.hash
+    assert index["version"] == 2 and index["dtype"] == "uint16" and index["tokenizer"] == tokenizer.hash
     assert index["files"][0]["name"] == "tokens-00000.bin" and index["files"][0]["tokens"] == 4
 
 
@@ -66,7 +68,7 @@ def test_large_vocabularies_take_four_bytes(tmp_path):
 
 
 def test_writing_holds_little(tmp_path, tokenizer, monkeypatch):
-    monkeypatch.setattr(shards, "BUFFER_TOKENS", 1 << 14)
+    monkeypatch.setattr(shard_writer, "BATCH_BYTES", 1 << 14)
     texts = ("lamp " * 200 for _ in range(2000))
     tracemalloc.start()
     write_shards(texts, tokenizer, tmp_path / "s", separator=True)
@@ -74,6 +76,62 @@ def test_writing_holds_little(tmp_path, tokenizer, monkeypatch):
     tracemalloc.stop()
     assert len(TokenShards(tmp_path / "s")) == 2000 * 1001
     assert peak < 1_000_000
+
+
+ROWS = [
+    Document("ask: 1? say: one", "", untrained=((0, 8),)),
+    Document("plain", ""),
+    Document("ab cd ef", "", untrained=((0, 2), (3, 5), (6, 8))),
+    Document("given", "", untrained=((0, 5),)),
+]
+
+
+def test_marks_stay_with_their_tokens(tmp_path, tokenizer, small_files):
+    """One byte a token, so that ranges of ASCII characters are ranges of tokens."""
+    index = write_shards(ROWS, tokenizer, tmp_path / "s", separator=True)
+    read = TokenShards(tmp_path / "s")
+    read.verify()
+    wanted = []
+    for row in ROWS:
+        trained = [not any(a <= i < b for a, b in row.untrained) for i in range(len(row.text))]
+        ids = tokenizer.encode(row.text).tolist()
+        wanted += [i if t else -1 for i, t in zip(ids, trained)] + [tokenizer.end]
+    assert index["trained_tokens"] == sum(i >= 0 for i in wanted) == read.trained_tokens
+    assert index["trained_bytes"] == index["trained_tokens"] - len(ROWS) == read.trained_bytes
+    for start in range(len(wanted)):
+        for length in range(len(wanted) - start):
+            tokens, targets = read.pairs(start, length)
+            assert targets.tolist() == wanted[start + 1 : start + 1 + length]
+            assert (tokens == read.read(start, length)).all() and (tokens >= 0).all()
+
+
+def test_a_token_never_straddles_a_mark(tmp_path):
+    learned = train_tokenizer("bpe", ["abab " * 50], 400)
+    assert len(learned.encode("abab")) < len(learned.encode("aba")) + len(learned.encode("b"))
+    write_shards([Document("abab", "", untrained=((0, 3),))], learned, tmp_path / "s", separator=False)
+    assert TokenShards(tmp_path / "s").read(0, 3).tolist()[-1:] == learned.encode("b").tolist()
+    with pytest.raises(ChronosError, match="content differs"):
+        (tmp_path / "s" / "untrained.bin").write_bytes(bytes(16))
+        TokenShards(tmp_path / "s").verify()
+
+
+@pytest.mark.parametrize("saved", range(5))
+def test_a_writer_goes_on_from_the_last_save(tmp_path, tokenizer, small_files, saved):
+    """Whatever a dead writer left after its last `save`, the result is that of one writer."""
+    whole = write_shards(ROWS, tokenizer, tmp_path / "whole", separator=True)
+    dead = ShardWriter(tmp_path / "s", tokenizer, separator=True)
+    for i, row in enumerate(ROWS):
+        dead.add([row])
+        if i + 1 == saved:
+            dead.save(i + 1)
+    dead.close()
+    second = ShardWriter(tmp_path / "s", tokenizer, separator=True)
+    assert second.at == (saved or None)
+    second.add(ROWS[saved:])
+    assert second.finish() == whole
+    assert {p.name: p.read_bytes() for p in (tmp_path / "s").iterdir()} == {
+        p.name: p.read_bytes() for p in (tmp_path / "whole").iterdir()
+    }
 
 
 @pytest.fixture
@@ -113,7 +171,7 @@ def test_a_flipped_bit_is_found_by_verify(written):
 
 
 DAMAGE = {
-    "version": lambda d: d.update(version=2),
+    "version": lambda d: d.update(version=3),
     "no version": lambda d: d.pop("version"),
     "tokens": lambda d: d.update(tokens=d["tokens"] + 1),
     "tokens a string": lambda d: d.update(tokens="many"),
