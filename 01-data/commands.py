@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chronos.console import say, table, warn
+from chronos.data import life_commands
 from chronos.settings import artifacts
 
 
@@ -32,6 +33,8 @@ def register(subparsers: Any) -> None:
         "--level", type=int, help="1 facts, 2 moves, 3 giving, 4 many people, 5 beliefs (default: all)"
     )
     tell.set_defaults(run=run_stories)
+
+    life_commands.register(actions)
 
 
 def run_prepare(args: argparse.Namespace) -> dict[str, Any]:

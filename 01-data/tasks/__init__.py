@@ -1,0 +1,1 @@
+"""Recall tasks from the literature, in the row format of lives."""
