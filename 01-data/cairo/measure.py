@@ -124,9 +124,14 @@ def measure() -> dict[str, Any]:
             seeds = SEEDS if name == "default" else SEEDS[:1]
             variants[name] = compare(Life(EVENTS, seed, **options) for seed in seeds)
             bar.update(i + 1)
-    command = "python -m chronos.data.cairo.measure"
-    told = {"command": command, "events": EVENTS, "seeds": list(SEEDS), "words": WORDS}
-    return {**told, "kinds": variants["default"], "variants": {k: v["all"] for k, v in variants.items()}}
+    about = {"command": "python -m chronos.data.cairo.measure", "machine": "any machine"}
+    told = {**about, "events": EVENTS, "seeds": list(SEEDS), "words": WORDS}
+    kinds = variants["default"]
+    names = ("share", "last_named", "last_words", "everything")
+    rows = [(kind, row["n"], *(f"{row[name]:.1%}" for name in names)) for kind, row in kinds.items()]
+    columns = ("kind", "n", "most common", "last named", f"last {WORDS} words", "everything")
+    drawn = {"columns": columns, "rows": rows}
+    return {**told, "kinds": kinds, "variants": {k: v["all"] for k, v in variants.items()}, **drawn}
 
 
 def picture() -> str:
@@ -140,10 +145,7 @@ def main() -> None:
     result = measure()
     write_json(RESULTS / "cairo.json", result)
     write_atomic(RESULTS / "timeline.svg", picture())
-    names = ("share", "last_named", "last_words", "everything")
-    rows = [(kind, row["n"], *(100 * row[name] for name in names)) for kind, row in result["kinds"].items()]
-    columns = ("kind", "n", "most common %", "last named %", f"last {WORDS} words %", "everything %")
-    table(f"Readers of {EVENTS:,} events", columns, rows)
+    table(f"Readers of {EVENTS:,} events", result["columns"], result["rows"])
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ LANGUAGES = {".py": "py", ".c": "c", ".h": "c"}
 
 
 def readmes(root: Path) -> list[Path]:
-    """README.md, ARCHITECTURE.md and the README of each folder beneath."""
-    return [root / "README.md", root / "ARCHITECTURE.md", *sorted(root.glob("[!.]*/README.md"))]
+    """README.md, ARCHITECTURE.md, the README of each folder beneath and of the folders in it."""
+    below = [*root.glob("[!.]*/README.md"), *root.glob("[!.]*/[!.]*/README.md")]
+    return [root / "README.md", root / "ARCHITECTURE.md", *sorted(p for p in below if "artifacts" not in p.parts)]
 
 
 def render(readme: Path, root: Path) -> str:
