@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chronos.console import say, table, warn
-from chronos.data import life_commands
+from chronos.data import life_commands, source_commands
 from chronos.settings import artifacts
 
 
@@ -35,6 +35,7 @@ def register(subparsers: Any) -> None:
     tell.set_defaults(run=run_stories)
 
     life_commands.register(actions)
+    source_commands.register(actions)
 
 
 def run_prepare(args: argparse.Namespace) -> dict[str, Any]:
