@@ -156,7 +156,7 @@ config = yaml.safe_load(open(sys.argv[1], encoding="utf-8"))
 data, kind = config["data"], config["tokenizer"]["kind"]
 flags = {
     "data": ["--val-fraction", data["val_fraction"], "--on-damage", data["on_damage"]],
-    "tokenizer": ["--kind", kind] + (["--vocab", config["tokenizer"]["vocab"]] if kind == "bpe" else []),
+    "tokenizer": ["--kind", kind] + (["--vocab", config["tokenizer"]["vocab"], "--pattern", config["tokenizer"]["pattern"]] if kind == "bpe" else []),
 }
 if kind == "file":
     flags["tokenizer"] = ["--tokenizer-path", config["tokenizer"]["path"]]

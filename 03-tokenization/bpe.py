@@ -1,104 +1,168 @@
 """Byte-level BPE: learn which pairs of tokens to join, then join them in the order they were learned.
 
-Any text can be encoded, since every byte is a token. This is the plain, readable version.
+Any text can be encoded, since every byte is a token. This is the plain, readable version: the definition of
+the compiled core, which stands in for it where it was built.
 Run it as `chronos tokenizer train --text FILE --kind bpe --vocab 512 --tokenizer-path DIR`.
 """
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
+from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from chronos import native, settings
 from chronos.console import ChronosError, Progress, warn
-from chronos.tokenization import hf_json
-from chronos.tokenization.pretokenize import split
-from chronos.tokenization.tokenizer import SPECIALS, Tokenizer, utf8
+from chronos.tokenization import compiled_core, hf_json
+from chronos.tokenization.added_tokens import AddedTokens
+from chronos.tokenization.layout import (
+    BYTE_TO_CHAR,
+    MEMORY,
+    SPECIALS,
+    Layout,
+    numbered,
+    pieces,
+    token_bytes,
+)
+from chronos.tokenization.normalizers import NORMALIZERS
+from chronos.tokenization.pretokenize import check_pattern, split
+from chronos.tokenization.tokenizer import Tokenizer, utf8
 
 Pair = tuple[int, int]
 
-BASE = len(SPECIALS) + 256  # ids of the specials and of the bytes come before all merges
+NAMES = (*SPECIALS, *MEMORY)  # ids 0 to 99 of a BPE that we train
+BASE = len(NAMES) + 256  # ids of the specials and of the bytes come before all merges
 MIN_COUNT = 2  # a pair seen once is no habit of the language
 CACHED_WORDS = 1 << 17
 
 # Bytes have their ids in the order of GPT-2's alphabet, as `tokenizers` gives them: ties depend on it.
-BYTE_TOKENS = sorted(hf_json.BYTE_TO_CHAR)
+BYTE_TOKENS = sorted(BYTE_TO_CHAR)
+ALPHABET = frozenset(BYTE_TO_CHAR)
 
 
 class BpeTokenizer(Tokenizer):
-    """`tokens`: in id order after the specials; `merges`: pairs of tokens in the order of learning."""
+    """`merges`: pairs of tokens, in GPT-2's alphabet, in the order of learning; ours or other people's."""
 
     kind = "bpe"
 
-    def __init__(self, tokens: Sequence[str], merges: Sequence[tuple[str, str]]):
-        super().__init__([hf_json.token_bytes(token) for token in tokens])
-        self.tokens, self.merges = list(tokens), list(merges)
-        ids = {token: i for i, token in enumerate(self.tokens, len(SPECIALS))}
-        self._byte_ids = [ids[character] for character in hf_json.BYTE_TO_CHAR]
-        self._ranks: dict[Pair, int] = {}  # (left, right) -> how early it was learned
-        self._made: list[int] = []  # rank -> the id that the pair becomes
-        for rank, (left, right) in enumerate(self.merges):
-            self._ranks[ids[left], ids[right]] = rank
-            self._made.append(ids[left + right])
+    def __init__(self, layout: Layout):
+        super().__init__(layout, pieces(layout), AddedTokens(layout.added, NORMALIZERS[layout.normalizer]))
+        self.merges = list(layout.merges)
+        self._byte_ids = [layout.vocab[character] for character in BYTE_TO_CHAR]
         self._words = _WordCache(self)
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab: int) -> "BpeTokenizer":
-        """Learn a vocabulary of `vocab` ids; smaller, with a warning, if the text has too few pairs."""
+    def train(
+        cls, texts: Iterable[str], vocab: int, pattern: str = "gpt2", threads: int | None = None
+    ) -> "BpeTokenizer":
+        """Learn a vocabulary of `vocab` ids; smaller, with a warning, if the text has too few pairs.
+
+        `texts` are read once, one after another; `threads` (default: all) count words side by side.
+        """
+        check_pattern(pattern)
         if vocab < BASE:
             raise ChronosError("vocab is too small for BPE", expected=f"at least {BASE}", got=vocab)
-        words: Counter[str] = Counter()
-        read = 0
-        with Progress(None, "counting words", unit="characters") as bar:
-            for text in texts:
-                words.update(split(text))
-                read += len(text)
-                bar.update(read)
-        if not words:
-            raise ChronosError("no text to learn from", mend="give some text")
-        tokens, merges = learn(words, vocab)
-        found = len(SPECIALS) + len(tokens)
+        if compiled_core.usable(pattern):
+            tokens, merges = _learn_compiled(texts, vocab, pattern, threads or settings.threads())
+        else:
+            tokens, merges = learn(count_words(texts, pattern), vocab)
+        found = len(NAMES) + len(tokens)
         if found < vocab:
             warn(f"the text gives a vocabulary of {found}, not the {vocab} asked for: no pair is left twice")
-        return cls(tokens, merges)
+        ids = numbered([*NAMES, *tokens])
+        return cls(Layout("bpe", ids, tuple(merges), hf_json.specials(NAMES), pattern))
 
-    def encode(self, text: str) -> np.ndarray:
-        try:
-            return np.frombuffer(b"".join(map(self._words.__getitem__, split(text))), np.int32).copy()
-        except UnicodeEncodeError:
-            utf8(text)  # raises, naming the place
-            raise
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The merges as ids, int32 (M, 3): left, right and what they become."""
+        ids = self.layout.vocab
+        lefts, rights = zip(*self.merges) if self.merges else ((), ())
+        columns = (lefts, rights, map("".join, self.merges))
+        return np.array([list(map(ids.__getitem__, column)) for column in columns], np.int32).T.copy()
+
+    @cached_property
+    def ranks(self) -> dict[Pair, tuple[int, int]]:
+        """(left, right) → how early it was learned, and the id that the pair becomes."""
+        return {(left, right): (rank, new) for rank, (left, right, new) in enumerate(self.rows.tolist())}
+
+    @cached_property
+    def whole_words(self) -> dict[bytes, int]:
+        """Words that need no merges, where the tokenizer says so (Llama 3: every token); else none."""
+        if not self.layout.ignore_merges:
+            return {}
+        known = {token: i for token, i in self.layout.vocab.items() if set(token) <= ALPHABET}
+        return {token_bytes(token): i for token, i in known.items()}
+
+    @cached_property
+    def core(self) -> native.BpeEncoder | None:
+        """The compiled encoder; None where it is not built, or merges do not make all of `whole_words`."""
+        if not compiled_core.usable(self.layout.pattern):
+            return None
+        if self.whole_words:
+            bare = compiled_core.encoder(self._byte_ids, self.rows, "none")
+            found = bare.encode_many(list(self.whole_words))
+            if any(ids.tolist() != [i] for ids, i in zip(found, self.whole_words.values())):
+                return None
+        return compiled_core.encoder(self._byte_ids, self.rows, self.layout.pattern)
+
+    def encode_plain(self, text: str) -> np.ndarray:
+        data = utf8(text)  # raises for half a surrogate pair, naming the place
+        return self.encode_words(text) if self.core is None else self.core.encode(data)
+
+    def encode_many(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
+        """The ids of each text, as `encode` gives them; in several threads where C encodes."""
+        if self.core is None or not self.added.idle(allow_special=False):
+            return super().encode_many(texts, threads)
+        return self.core.encode_many([utf8(text) for text in texts], threads)
+
+    def encode_bytes(self, data: bytes) -> np.ndarray:
+        """The ids of any bytes, int32 (T,): `decode_bytes` gives them back. Of UTF-8, those of its text.
+
+        A byte that is no UTF-8 is cut like a character that is no letter, number or space. (What comes back
+        from a tokenizer that normalizes is normalized.)
+        """
+        text = data.decode("utf-8", "surrogateescape")
+        if text.isascii() or not any("\udc80" <= character <= "\udcff" for character in set(text)):
+            return self.encode(text)
+        parts = self.added.split(text, allow_special=False)
+        return np.concatenate(
+            [[p] if isinstance(p, int) else self.encode_words(p) for p in parts], dtype=np.int32
+        )
+
+    def encode_words(self, text: str) -> np.ndarray:
+        """The plain way, which defines the ids: cut the text into words, look them up or join their bytes."""
+        words = split(text, self.layout.pattern)
+        return np.frombuffer(b"".join(map(self._words.__getitem__, words)), np.int32).copy()
 
     def encode_word(self, word: bytes) -> list[int]:
         """The ids of one word: of all pairs in it, the one learned first is joined, leftmost first."""
+        ranks = self.ranks
         ids = [self._byte_ids[byte] for byte in word]
         end = len(ids)
         after, before = list(range(1, end + 1)), list(range(-1, end - 1))
         heap: list[tuple[int, int]] = []  # (rank, place of the left part)
 
         def offer(left: int, right: int) -> None:
-            if left >= 0 and right < end and (rank := self._ranks.get((ids[left], ids[right]))) is not None:
-                heapq.heappush(heap, (rank, left))
+            if left >= 0 and right < end and (found := ranks.get((ids[left], ids[right]))) is not None:
+                heapq.heappush(heap, (found[0], left))
 
         for place in range(end - 1):
             offer(place, place + 1)
         while heap:
             rank, left = heapq.heappop(heap)
             right = after[left]
-            if right >= end or self._ranks.get((ids[left], ids[right])) != rank:
+            found = ranks.get((ids[left], ids[right])) if right < end else None
+            if found is None or found[0] != rank:
                 continue  # one of the two was joined with another meanwhile
-            ids[left], ids[right] = self._made[rank], -1
+            ids[left], ids[right] = found[1], -1
             after[left] = after[right]
             if after[left] < end:
                 before[after[left]] = left
             offer(before[left], left)
             offer(left, after[left])
         return [i for i in ids if i >= 0]
-
-    def to_json(self) -> dict[str, Any]:
-        return hf_json.byte_level_document(self.tokens, self.merges, split_words=True)
 
 
 class _WordCache(dict[str, bytes]):
@@ -111,9 +175,47 @@ class _WordCache(dict[str, bytes]):
     def __missing__(self, word: str) -> bytes:
         if len(self) >= CACHED_WORDS:
             self.clear()
-        ids = np.array(self.tokenizer.encode_word(word.encode("utf-8")), np.int32).tobytes()
-        self[word] = ids
+        data = word.encode("utf-8", "surrogateescape")
+        whole = self.tokenizer.whole_words.get(data)
+        found = self.tokenizer.encode_word(data) if whole is None else [whole]
+        self[word] = ids = np.array(found, np.int32).tobytes()
         return ids
+
+
+def count_words(texts: Iterable[str], pattern: str) -> Counter[str]:
+    """How often each word occurs in some texts."""
+    words: Counter[str] = Counter()
+    read = 0
+    with Progress(None, "counting words", unit="characters") as bar:
+        for text in texts:
+            words.update(split(text, pattern))
+            read += len(text)
+            bar.update(read)
+    _refuse_nothing(words)
+    return words
+
+
+def _refuse_nothing(words: Sized) -> None:
+    if not len(words):
+        raise ChronosError("no text to learn from", mend="give some text")
+
+
+def _learn_compiled(
+    texts: Iterable[str], vocab: int, pattern: str, threads: int
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """What `count_words` and `learn` give, by the compiled core."""
+    with Progress(None, "counting words", unit="characters") as bar:
+        words = compiled_core.count_words(texts, pattern, threads, utf8, bar.update)
+    _refuse_nothing(words)
+    tokens = [*NAMES, *BYTE_TOKENS]
+    byte_ids = [tokens.index(character, len(NAMES)) for character in BYTE_TO_CHAR]
+    merges: dict[tuple[str, str], None] = {}
+    with Progress(vocab - BASE, "learning merges", unit="merges") as bar:
+        for left, right, new in compiled_core.learn(words, NAMES, byte_ids, vocab, bar.update):
+            merges[tokens[left], tokens[right]] = None
+            if new == len(tokens):
+                tokens.append(tokens[left] + tokens[right])
+    return tokens[len(NAMES) :], list(merges)
 
 
 def learn(words: Counter[str], vocab: int) -> tuple[list[str], list[tuple[str, str]]]:
@@ -122,10 +224,10 @@ def learn(words: Counter[str], vocab: int) -> tuple[list[str], list[tuple[str, s
     Again and again the most frequent pair becomes a token; of equally frequent pairs the one with the
     smaller ids (left, then right), as in `tokenizers`. Two pairs that spell the same share one id.
     """
-    tokens = [*SPECIALS, *BYTE_TOKENS]
+    tokens = [*NAMES, *BYTE_TOKENS]
     ids = {token: i for i, token in enumerate(tokens)}
     merges: dict[tuple[str, str], None] = {}  # in order; a shared id can bring an old pair back
-    pairs = _Pairs(words, [ids[character] for character in hf_json.BYTE_TO_CHAR])
+    pairs = _Pairs(words, [ids[character] for character in BYTE_TO_CHAR])
     with Progress(vocab - BASE, "learning merges", unit="merges") as bar:
         while len(tokens) < vocab and (pair := pairs.best()) is not None:
             left, right = tokens[pair[0]], tokens[pair[1]]
@@ -135,7 +237,7 @@ def learn(words: Counter[str], vocab: int) -> tuple[list[str], list[tuple[str, s
             merges[left, right] = None
             pairs.join(pair, new)
             bar.update(len(tokens) - BASE)
-    return tokens[len(SPECIALS) :], list(merges)
+    return tokens[len(NAMES) :], list(merges)
 
 
 class _Pairs:

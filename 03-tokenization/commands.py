@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chronos.console import ChronosError, say, table, warn
+from chronos.console import ChronosError, say, table, warn_without_effect
 from chronos.settings import artifacts
 
 # Nothing heavy is imported before a command runs, so that `chronos --help` answers at once.
 
 KINDS = ("bpe", "char", "bytes")
 DEFAULT_VOCAB = 1024
+PATTERNS = ("gpt2", "gpt4", "qwen2", "none")
 
 
 def register(subparsers: Any) -> None:
@@ -39,6 +40,7 @@ def register(subparsers: Any) -> None:
     for action in (train, make):
         action.add_argument("--kind", choices=KINDS, help="default: bpe")
         action.add_argument("--vocab", type=int, help=f"ids that a BPE aims at (default: {DEFAULT_VOCAB})")
+        action.add_argument("--pattern", choices=PATTERNS, help="how a BPE's words are cut (default: gpt2)")
 
     for name, run, about in (
         ("encode", run_encode, "text on standard input -> ids"),
@@ -47,16 +49,20 @@ def register(subparsers: Any) -> None:
         action = actions.add_parser(name, help=about)
         action.add_argument("--tokenizer-path", type=Path, help=place)
         action.set_defaults(run=run)
+        if name == "encode":
+            about = "take the names of special tokens in the text for the tokens"
+            action.add_argument("--allow-special", action="store_true", help=about)
 
 
-def _kind_and_vocab(args: argparse.Namespace, given: bool = False) -> tuple[str, int]:
-    """What to train; `given`: nothing, for there is a tokenizer already. Idle flags are named."""
+def _what(args: argparse.Namespace, given: bool = False) -> dict[str, Any]:
+    """kind, vocab, pattern to train; `given`: there is a tokenizer already. Idle flags are named."""
     kind = args.kind or "bpe"
-    if given and args.kind is not None:
-        warn("--kind has no effect with --tokenizer-path")
-    if args.vocab is not None and (given or kind != "bpe"):
-        warn(f"--vocab has no effect {'with --tokenizer-path' if given else f'on --kind {kind}'}")
-    return kind, DEFAULT_VOCAB if args.vocab is None else args.vocab
+    if given:
+        warn_without_effect(args.given, ("--kind", "--vocab", "--pattern"), "--tokenizer-path is given")
+    elif kind != "bpe":
+        warn_without_effect(args.given, ("--vocab", "--pattern"), f"--kind is {kind}")
+    vocab = DEFAULT_VOCAB if args.vocab is None else args.vocab
+    return {"kind": kind, "vocab": vocab, "pattern": args.pattern or PATTERNS[0]}
 
 
 def _path(args: argparse.Namespace) -> Path:
@@ -68,10 +74,10 @@ def run_train(args: argparse.Namespace) -> dict[str, Any]:
     from chronos.data.documents import read_documents
     from chronos.tokenization.factory import train_tokenizer
 
-    kind, vocab = _kind_and_vocab(args)
+    what = _what(args)
     began = time.perf_counter()
     texts = (document.text for document in read_documents(args.text))
-    tokenizer = train_tokenizer(kind, texts, vocab)
+    tokenizer = train_tokenizer(texts=texts, **what)
     path = tokenizer.save(_path(args))
     seconds = time.perf_counter() - began
     say(f"{tokenizer.kind} tokenizer with {tokenizer.vocab_size} ids written to {path} in {seconds:.1f} s")
@@ -90,8 +96,8 @@ def run_prepare(args: argparse.Namespace) -> dict[str, Any]:
 
     out_dir = args.out_dir or artifacts() / "03-tokenization"
     data = args.data or artifacts() / "01-data"
-    kind, vocab = _kind_and_vocab(args, given=args.tokenizer_path is not None)
-    stats = prepare_tokens(data, out_dir, kind=kind, vocab=vocab, tokenizer_path=args.tokenizer_path)
+    what = _what(args, given=args.tokenizer_path is not None)
+    stats = prepare_tokens(data, out_dir, tokenizer_path=args.tokenizer_path, **what)
     rows = [(part, stats[part]["tokens"], stats[part]["bytes"]) for part in ("train", "val")]
     made = stats["tokenizer"]
     title = f"Tokens of a {made['kind']} tokenizer with {made['vocab_size']} ids"
@@ -104,7 +110,7 @@ def run_encode(args: argparse.Namespace) -> dict[str, Any]:
     """Print the ids of the text on standard input."""
     from chronos.tokenization.factory import load_tokenizer
 
-    ids = load_tokenizer(_path(args)).encode(_standard_input()).tolist()
+    ids = load_tokenizer(_path(args)).encode(_standard_input(), args.allow_special).tolist()
     if not args.json:
         say(" ".join(map(str, ids)))
     return {"ids": ids}

@@ -1,83 +1,84 @@
-"""The Hugging Face `tokenizer.json` layout: written so that `tokenizers` gives our ids, read with suspicion.
+"""The Hugging Face `tokenizer.json`: written so that `tokenizers` gives our ids, read with suspicion.
 
-Plain dictionaries in and out; knows no tokenizer class. It reads the three layouts that it writes.
+Between a file and a Layout; it knows no tokenizer class. What would change ids and is not known here is
+refused by its name, and so is what could not give every text back.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from chronos.console import ChronosError
 from chronos.files import read_json
+from chronos.tokenization.added_tokens import AddedToken
+from chronos.tokenization.layout import (
+    BYTE_TO_CHAR,
+    SPECIALS,
+    Layout,
+    Refused,
+    check,
+    check_added_number,
+    check_ids,
+    numbered,
+    shown,
+)
+from chronos.tokenization.pretokenize import REGEXES
 
 FILE_NAME = "tokenizer.json"
-SPECIALS = ("<pad>", "<start>", "<end>", "<unk>", "<mask>")
+
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+_NO_WORDS = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+_MODEL = {
+    "type": "BPE",
+    "dropout": None,
+    "unk_token": None,
+    "continuing_subword_prefix": None,
+    "end_of_word_suffix": None,
+    "fuse_unk": False,
+    "byte_fallback": False,
+    "ignore_merges": False,
+}
+_NEVER_MET = ("unk_token", "fuse_unk", "byte_fallback")  # settings for unknown bytes, and there are none
+_ONLY_ADD = ("ByteLevel", "TemplateProcessing", "BertProcessing", "RobertaProcessing")
+# tiktoken's own spelling of GPT-4's pattern, with possessive quantifiers: the same words.
+_TIKTOKEN = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*"
+    r"|\s*[\r\n]|\s+(?!\S)|\s+"
+)
+REGEX_NAMES = {regex: name for name, regex in REGEXES.items()} | {_TIKTOKEN: "gpt4"}
 
 
-def _byte_alphabet() -> list[str]:
-    """GPT-2's printable stand-in for each byte: itself if it can be seen, else the next of U+0100 …"""
-    seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [b for b in range(256) if b not in seen]
-    return [chr(b) if b in seen else chr(256 + hidden.index(b)) for b in range(256)]
+def document(layout: Layout) -> dict[str, Any]:
+    """The content of tokenizer.json, as `tokenizers` would save it."""
+    by_id = sorted(layout.vocab, key=layout.vocab.__getitem__)
+    vocab = {token: layout.vocab[token] for token in by_id}
+    if layout.kind == "char":
+        split = {"type": "Split", "pattern": {"Regex": r"[\s\S]"}, "behavior": "Isolated", "invert": False}
+        model = {"type": "WordLevel", "vocab": vocab, "unk_token": SPECIALS[3]}
+        return _document(layout, split, {"type": "Fuse"}, model)
+    words = {**_NO_WORDS, "use_regex": layout.pattern == "gpt2"}
+    if layout.pattern not in ("gpt2", "none"):
+        regex = {"Regex": REGEXES[layout.pattern]}
+        split = {"type": "Split", "pattern": regex, "behavior": "Isolated", "invert": False}
+        words = {"type": "Sequence", "pretokenizers": [split, words]}
+    merges = [list(pair) for pair in layout.merges]
+    model = {**_MODEL, "ignore_merges": layout.ignore_merges, "vocab": vocab, "merges": merges}
+    return _document(layout, words, {**_NO_WORDS, "add_prefix_space": True, "use_regex": True}, model)
 
 
-BYTE_TO_CHAR = _byte_alphabet()
-CHAR_TO_BYTE = {character: byte for byte, character in enumerate(BYTE_TO_CHAR)}
-
-
-class Layout(NamedTuple):
-    """What a tokenizer.json says: its kind, its tokens in id order after the specials, its merges."""
-
-    kind: str
-    tokens: list[str]
-    merges: list[tuple[str, str]]
-
-
-def token_bytes(token: str) -> bytes:
-    """The bytes that a token in GPT-2's alphabet stands for; KeyError for another alphabet."""
-    return bytes(CHAR_TO_BYTE[character] for character in token)
-
-
-def byte_level_document(
-    tokens: list[str], merges: list[tuple[str, str]], split_words: bool
-) -> dict[str, Any]:
-    """A byte-level BPE; raw bytes are one without merges that does not split words."""
-    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": split_words}
-    model = {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "ignore_merges": False,
-        "vocab": _vocab(tokens),
-        "merges": [list(pair) for pair in merges],
-    }
-    return _document(level, {**level, "add_prefix_space": True, "use_regex": True}, model)
-
-
-def characters_document(characters: list[str]) -> dict[str, Any]:
-    """One token a character: every character is split off, then looked up as a word."""
-    split = {"type": "Split", "pattern": {"Regex": r"[\s\S]"}, "behavior": "Isolated", "invert": False}
-    model = {"type": "WordLevel", "vocab": _vocab(characters), "unk_token": SPECIALS[3]}
-    return _document(split, {"type": "Fuse"}, model)
-
-
-def _vocab(tokens: list[str]) -> dict[str, int]:
-    return {token: i for i, token in enumerate([*SPECIALS, *tokens])}
-
-
-def _document(pre_tokenizer: dict, decoder: dict, model: dict) -> dict[str, Any]:
-    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+def _document(layout: Layout, pre_tokenizer: dict, decoder: dict, model: dict) -> dict[str, Any]:
+    added = [
+        {"id": token.id, "content": token.content, "single_word": False}
+        | {flag: getattr(token, flag) for flag in _FLAGS[1:]}
+        for token in sorted(layout.added)
+    ]
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": i, "content": name, **plain} for i, name in enumerate(SPECIALS)],
-        "normalizer": None,
+        "added_tokens": added,
+        "normalizer": {"type": layout.normalizer} if layout.normalizer else None,
         "pre_tokenizer": pre_tokenizer,
-        "post_processor": None,
+        "post_processor": layout.post_processor,
         "decoder": decoder,
         "model": model,
     }
@@ -90,101 +91,158 @@ def read_layout(path: Path | str) -> Layout:
         path = path / FILE_NAME
     if not path.is_file():
         raise ChronosError("no tokenizer here", where=path, mend="make one with: chronos tokenizer train")
-    document = read_json(path)
     try:
-        layout = _parse(document)
-        _check_settings(document, layout)
-    except _Refused as error:
-        raise ChronosError(
-            f"not a tokenizer of ours ({error})", where=path, mend="train one with: chronos tokenizer train"
-        ) from None
-    return layout
+        return parse(read_json(path))
+    except Refused as error:
+        mend = "take a byte-level BPE, or train one with: chronos tokenizer train"
+        raise ChronosError(f"this tokenizer cannot be used ({error})", where=path, mend=mend) from None
 
 
-class _Refused(Exception):
-    """Why a document is not a tokenizer of ours."""
-
-
-def _parse(document: Any) -> Layout:
-    model = _field(document, "model", dict)
-    vocab = _field(model, "vocab", dict)
-    tokens = _tokens(vocab)
-    pre_tokenizer = _field(document, "pre_tokenizer", dict)
-    kind = model.get("type")
+def parse(whole: Any) -> Layout:
+    """The Layout of a document; Refused names what damages it or what is not known here."""
+    model = _field(whole, "model", dict)
+    for name in ("truncation", "padding"):
+        if whole.get(name) is not None:
+            raise Refused(f"it sets {name!r}")
+    kind = model.get("type", "BPE" if "merges" in model else None)  # older files name no type
     if kind == "WordLevel":
-        if any(len(token) != 1 or "\ud800" <= token <= "\udfff" for token in tokens) or not tokens:
-            raise _Refused("its words are not single characters")
-        return Layout("char", tokens, [])
+        return _characters(whole, model)
     if kind != "BPE":
-        raise _Refused(f"model type {kind!r}")
-    merges = [_merge(pair, vocab) for pair in _field(model, "merges", list)]
-    if not pre_tokenizer.get("use_regex"):
-        if merges or tokens != BYTE_TO_CHAR:
-            raise _Refused("it does not split words and yet is not the 256 bytes")
-        return Layout("bytes", tokens, [])
-    if len(set(merges)) != len(merges):
-        raise _Refused("a merge occurs twice")
-    if set(tokens[:256]) != set(BYTE_TO_CHAR):
-        raise _Refused("the 256 bytes do not follow the special tokens")
-    made = {left + right for left, right in merges}
-    if any(token not in made for token in tokens[256:]):
-        raise _Refused("a token that no merge makes")
-    return Layout("bpe", tokens, merges)
+        raise Refused(f"model type {shown(kind)}")
+    _check_model(model)
+    added = _all_added(whole)
+    layout = Layout(
+        "bpe",
+        _field(model, "vocab", dict),
+        tuple(_merge(pair) for pair in _field(model, "merges", list)),
+        added,
+        _pattern(whole.get("pre_tokenizer")),
+        model.get("ignore_merges") is True,
+        _normalizer(whole.get("normalizer")),
+        _post_processor(whole.get("post_processor")),
+    )
+    check(layout)
+    untrained = not layout.merges and layout.pattern == "none" and document(layout) == document(raw_bytes())
+    return raw_bytes() if untrained else layout
+
+
+def raw_bytes() -> Layout:
+    """The tokenizer that needs no training: five specials, then a token a byte, words never cut."""
+    vocab = numbered([*SPECIALS, *BYTE_TO_CHAR])
+    return Layout("bytes", vocab, added=specials(SPECIALS), pattern="none")
+
+
+def characters(found: list[str]) -> Layout:
+    """A token a character, after the five specials."""
+    return Layout("char", numbered([*SPECIALS, *found]), added=specials(SPECIALS), pattern="")
+
+
+def specials(names: tuple[str, ...]) -> tuple[AddedToken, ...]:
+    """Special tokens that have the first ids."""
+    return tuple(AddedToken(i, name) for i, name in enumerate(names))
+
+
+def _characters(whole: dict, model: dict) -> Layout:
+    vocab = _field(model, "vocab", dict)
+    check_ids(vocab)
+    tokens = sorted(vocab, key=vocab.__getitem__)[len(SPECIALS) :]
+    if not tokens or any(len(token) != 1 or "\ud800" <= token <= "\udfff" for token in tokens):
+        raise Refused("its words are not single characters")
+    layout = characters(tokens)
+    ours = document(layout)
+    for name in ("normalizer", "pre_tokenizer", "post_processor"):
+        if whole.get(name) != ours[name]:
+            raise Refused(f"another {name}")
+    if {**model, "vocab": vocab} != ours["model"] or layout.added != _all_added(whole):
+        raise Refused(f"ids 0 to 4 are not {' '.join(SPECIALS)}, or its ids have gaps")
+    return layout
 
 
 def _field(mapping: Any, name: str, kind: type) -> Any:
     value = mapping.get(name) if isinstance(mapping, dict) else None
     if not isinstance(value, kind):
-        raise _Refused(f"no {kind.__name__} {name!r}")
+        raise Refused(f"no {kind.__name__} {name!r}")
     return value
 
 
-def _tokens(vocab: dict[str, Any]) -> list[str]:
-    """The tokens in id order, if the ids are 0 … n−1 and begin with the specials."""
-    for token, i in vocab.items():
-        if not isinstance(i, int) or isinstance(i, bool):
-            raise _Refused(f"id of {token!r} is not an integer")
-    if sorted(vocab.values()) != list(range(len(vocab))):
-        raise _Refused("ids are not 0, 1, 2, … each once")
-    tokens = sorted(vocab, key=vocab.__getitem__)
-    if tuple(tokens[: len(SPECIALS)]) != SPECIALS:
-        raise _Refused(f"ids 0 to 4 are not {' '.join(SPECIALS)}")
-    return tokens[len(SPECIALS) :]
+def _list(mapping: dict, name: str) -> list[dict]:
+    found = mapping.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise Refused(f"no list of objects {name!r}")
+    return found
 
 
-def _merge(pair: Any, vocab: dict[str, int]) -> tuple[str, str]:
+def _check_model(model: dict) -> None:
+    for name, value in model.items():
+        if name in ("vocab", "merges", "ignore_merges", *_NEVER_MET):
+            continue
+        if name not in _MODEL or (value or None) != (_MODEL[name] or None):
+            raise Refused(f"another setting of model.{shown(name)[1:-1]}")
+
+
+def _merge(pair: Any) -> tuple[str, str]:
     if isinstance(pair, str):  # the layout of tokenizers before 0.20
         pair = pair.split(" ")
     if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
-        raise _Refused("a merge is not a pair of tokens")
-    left, right = pair
-    if left not in vocab or right not in vocab or left + right not in vocab:
-        raise _Refused(f"the merge {left!r} {right!r} names unknown tokens")
-    return left, right
+        raise Refused(f"the merge {shown(pair)} is not a pair of tokens")
+    return pair[0], pair[1]
 
 
-def _check_settings(document: dict[str, Any], layout: Layout) -> None:
-    """Refuse every setting that would change ids; what only concerns offsets or decoding is let be."""
-    if layout.kind == "char":
-        ours = characters_document(layout.tokens)
-    else:
-        ours = byte_level_document(layout.tokens, layout.merges, split_words=layout.kind == "bpe")
-    for section in ("normalizer", "pre_tokenizer", "post_processor"):
-        if _but_offsets(document.get(section)) != _but_offsets(ours[section]):
-            raise _Refused(f"another {section}")
-    for name, value in ours["model"].items():
-        if name not in ("vocab", "merges") and (document["model"].get(name, value) or None) != (
-            value or None
-        ):
-            raise _Refused(f"another setting of model.{name}")
-    added = document.get("added_tokens")
-    if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
-        raise _Refused("no list 'added_tokens'")
-    if [(token.get("id"), token.get("content")) for token in added] != list(enumerate(SPECIALS)):
-        raise _Refused(f"its added tokens are not {' '.join(SPECIALS)}")
+def _all_added(whole: dict) -> tuple[AddedToken, ...]:
+    found = _list(whole, "added_tokens")
+    check_added_number(len(found))
+    return tuple(map(_added, found))
 
 
-def _but_offsets(section: Any) -> Any:
+def _added(token: dict) -> AddedToken:
+    content = _field(token, "content", str)
+    flags = {flag: token.get(flag, False) for flag in _FLAGS}
+    if not all(isinstance(value, bool) for value in flags.values()) or flags.pop("single_word"):
+        raise Refused(f"the added token {shown(content)} is a single_word, or a flag of it is no boolean")
+    return AddedToken(token.get("id"), content, **flags)
+
+
+def _normalizer(section: Any) -> str:
+    names = [step.get("type") for step in _steps(section, "normalizers")]
+    if names not in ([], ["NFC"]):
+        raise Refused(f"the normalizer {shown(' '.join(map(str, names)))}")
+    return names[0] if names else ""
+
+
+def _post_processor(section: Any) -> Any:
+    strange = [step for step in _steps(section, "processors") if step.get("type") not in _ONLY_ADD]
+    if strange:
+        raise Refused(f"the post_processor {shown(strange[0].get('type'))}")
+    return section
+
+
+def _pattern(section: Any) -> str:
+    """The name of the pattern that a pre_tokenizer cuts by."""
+    steps = _steps(section, "pretokenizers")
+    level = steps.pop() if steps else {}
+    if level.get("type") != "ByteLevel" or len(steps) > 1 or level.get("add_prefix_space", True) is not False:
+        raise Refused(f"the pre_tokenizer {shown(level.get('type'))} is no ByteLevel without prefix space")
+    if not steps:
+        return "gpt2" if level.get("use_regex", True) else "none"
+    split = steps[0]
+    if split.get("type") != "Split" or level.get("use_regex", True):
+        raise Refused(f"the pre_tokenizer {shown(split.get('type'))} before ByteLevel")
+    whole_words = (
+        ("Isolated", False),
+        ("Removed", True),
+    )  # what is not matched: nothing, every pattern covers
+    if (split.get("behavior"), split.get("invert", False)) not in whole_words:
+        raise Refused(f"a pre_tokenizer that splits {shown(split.get('behavior'))}")
+    regex = split["pattern"].get("Regex") if isinstance(split.get("pattern"), dict) else None
+    if regex not in REGEX_NAMES:
+        raise Refused(f"the pre_tokenizer's pattern {shown(regex)}")
+    return REGEX_NAMES[regex]
+
+
+def _steps(section: Any, name: str) -> list[dict]:
+    """The steps of a section: none for null, those of a Sequence, else the section itself."""
+    if section is None:
+        return []
     if not isinstance(section, dict):
-        return section
-    return {name: value for name, value in section.items() if name != "trim_offsets"}
+        raise Refused(f"{shown(section)} among the {name}")
+    return list(_list(section, name)) if section.get("type") == "Sequence" else [section]

@@ -78,7 +78,7 @@ def _learned(path: Path, place: Path, kind: str, vocab: int, pattern: str) -> To
         say(f"learning the tokenizer from one row of {every}")
     rows = (document.text for document, _ in read_rows(path))
     sample = (text for i, text in enumerate(rows) if i % every == 0) if kind == "bpe" else rows
-    tokenizer = train_tokenizer(kind, sample, vocab)
+    tokenizer = train_tokenizer(kind, sample, vocab, pattern)
     tokenizer.save(place)
     return tokenizer
 

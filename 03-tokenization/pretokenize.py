@@ -1,44 +1,51 @@
-"""GPT-2's way of cutting text into words, exactly, with nothing but `re` and `unicodedata`.
+r"""How text is cut into words before pairs are joined: GPT-2's pattern, GPT-4's, Qwen's, exactly, with `re`.
 
-Its pattern needs the classes \\p{L} and \\p{N}, which `re` lacks; they are built here from the categories.
-Cuts only; joined, the words are the text again.
+The patterns need the classes \p{L}, \p{N} and Unicode's \s, which `re` lacks; they come from categories.py,
+so that words are the same under every Python. Cuts only; joined, the words are the text again.
 """
 
 import re
-import sys
-import unicodedata
 from functools import cache
-from itertools import groupby
 
-# Unicode's White_Space. Python's own \s also holds U+001C to U+001F, which Unicode does not.
-SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+from chronos.console import ChronosError
+from chronos.tokenization.categories import LETTER, NUMBER, SPACE, inside_brackets
+
+_SHARED = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*"
+
+# As tokenizer.json writes them. \S after \s+ leaves a last space to the word that follows.
+# (tiktoken's own cl100k_base now joins white space at the very end of a text too, `\s++$`; Llama 3 does not.)
+REGEXES = {
+    "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # encoder.py
+    "gpt4": _SHARED % "{1,3}" + r"|\s*[\r\n]+|\s+(?!\S)|\s+",  # cl100k_base, Llama 3
+    "qwen2": _SHARED % "" + r"|\s*[\r\n]+|\s+(?!\S)|\s+",  # one digit a word
+}
+PATTERNS = (*REGEXES, "none")  # "none": a text is one word
+
+
+def check_pattern(pattern: str) -> None:
+    """ChronosError for a pattern of another name."""
+    if pattern not in PATTERNS:
+        raise ChronosError("unknown pattern", expected=", ".join(PATTERNS), got=repr(pattern))
 
 
 @cache
-def pattern() -> re.Pattern[str]:
-    r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ (GPT-2, encoder.py).
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern of REGEXES for `re`, with its Unicode classes written out."""
+    classes = {r"\p{L}": LETTER, r"\p{N}": NUMBER, r"\s": SPACE, r"\S": SPACE}
+    inside = {name: inside_brackets(ranges) for name, ranges in classes.items()}
+    name = re.compile(r"\\p\{[LN]\}|\\[sS]")
 
-    Compiled on first use (a quarter of a second: 1.1 million categories). Letters and numbers are those of
-    the running Python's Unicode version.
-    """
-    letter, number = _classes("LN")
-    return re.compile(
-        f"'s|'t|'re|'ve|'m|'ll|'d| ?[{letter}]+| ?[{number}]+| ?[^{SPACE}{letter}{number}]+"
-        f"|[{SPACE}]+(?![^{SPACE}])|[{SPACE}]+"
-    )
+    def written_out(found: re.Match[str]) -> str:
+        part = found[0]
+        if part.startswith("["):
+            return name.sub(lambda inner: inside[inner[0]], part)
+        return ("[^" if part == r"\S" else "[") + inside[part] + "]"
 
-
-def _classes(majors: str) -> list[str]:
-    """For each major category ("L", "N") the inside of a character class that holds just its characters."""
-    ranges: dict[str, list[str]] = {major: [] for major in majors}
-    points = range(sys.maxunicode + 1)
-    for major, run in groupby(points, key=lambda point: unicodedata.category(chr(point))[0]):
-        if major in ranges:
-            whole = list(run)
-            ranges[major].append(f"\\U{whole[0]:08x}-\\U{whole[-1]:08x}")
-    return ["".join(ranges[major]) for major in majors]
+    return re.compile(re.sub(rf"\[[^]]*\]|{name.pattern}", written_out, REGEXES[pattern]))
 
 
-def split(text: str) -> list[str]:
+def split(text: str, pattern: str = "gpt2") -> list[str]:
     """The words of a text, most with their leading space; `"".join(split(text)) == text`."""
-    return pattern().findall(text)
+    if pattern == "none":
+        return [text] if text else []
+    return compiled(pattern).findall(text)

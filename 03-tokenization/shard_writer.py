@@ -15,6 +15,7 @@ import numpy as np
 from chronos.console import ChronosError, Progress
 from chronos.data.documents import Document
 from chronos.files import atomic_directory, read_json, sha256_file, write_json
+from chronos.settings import threads
 from chronos.tokenization.shards import INDEX, MARKS, VERSION
 from chronos.tokenization.tokenizer import Tokenizer, utf8
 
@@ -73,7 +74,7 @@ class ShardWriter:
     def add(self, documents: Sequence[Document]) -> None:
         """Encode a batch of documents and append them."""
         parts = [(text, trained, i) for i, d in enumerate(documents) for text, trained in segments(d)]
-        encoded = self.tokenizer.encode_many([text for text, _, _ in parts])
+        encoded = self.tokenizer.encode_many([text for text, _, _ in parts], threads())
         ids: list[np.ndarray] = []
         marks: list[tuple[int, int]] = []
         position, of_document = self.counts["tokens"], 0

@@ -1,6 +1,7 @@
 """What every tokenizer is, and the two simplest: one id a character, one id a byte.
 
-Special tokens are ids, never text: "<end>" in a text is five ordinary characters. No normalization.
+Special tokens are ids, not text: "<end>" in a text is five ordinary characters unless the caller says
+otherwise. Nothing is normalized but by other people's tokenizers that ask for it.
 Try `echo "hello" | chronos tokenizer encode --tokenizer-path DIR`.
 """
 
@@ -17,48 +18,110 @@ import numpy as np
 from chronos.console import ChronosError
 from chronos.files import sha256_bytes, write_atomic
 from chronos.tokenization import hf_json
+from chronos.tokenization.added_tokens import AddedTokens
+from chronos.tokenization.layout import MEMORY, SPECIALS, Layout
 
-SPECIALS = hf_json.SPECIALS  # ("<pad>", "<start>", "<end>", "<unk>", "<mask>") are ids 0 to 4
+__all__ = ["MEMORY", "SPECIALS", "BytesTokenizer", "CharTokenizer", "StreamDecoder", "Tokenizer", "utf8"]
+
 UNKNOWN = "\ufffd"  # what <unk> decodes to, as damaged UTF-8 does; the other specials decode to nothing
+
+# How special tokens are called, ours first; of the names that a tokenizer has, the first one counts.
+ROLES = {
+    "end": ("<end>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "</s>", "<｜end▁of▁sentence｜>"),
+    "start": ("<start>", "<|begin_of_text|>", "<bos>", "<s>", "<｜begin▁of▁sentence｜>"),
+    "pad": ("<pad>", "<|pad|>", "[PAD]", "<|finetune_right_pad_id|>", "<｜▁pad▁｜>"),
+    "unk": ("<unk>", "<|unk|>", "[UNK]"),
+    "mask": ("<mask>", "<|mask|>", "[MASK]"),
+}
 
 
 class Tokenizer(ABC):
-    """Text to ids and back; subclasses say how to encode and how they look as tokenizer.json.
+    """Text to ids and back; subclasses say how to encode text that holds no added tokens.
 
     Every id stands for some bytes (`pieces[id]`), so decoding is the same for all kinds: join the bytes,
-    read them as UTF-8.
+    read them as UTF-8. `specials`: name → id. `start`, `pad`, `unk`, `mask`: ids, None for what other
+    people's tokenizers lack; their `start` and `pad` are then the `end`, as GPT-2 has it.
     """
 
     kind: str
-    pad, start, end, unk, mask = range(len(SPECIALS))
+    pad: int | None
+    start: int | None
+    unk: int | None
+    mask: int | None
 
-    def __init__(self, pieces: Sequence[bytes]):
-        """`pieces`: the bytes of each id after the specials."""
-        self.pieces = [b"", b"", b"", UNKNOWN.encode(), b"", *pieces]
-        self.specials = {name: i for i, name in enumerate(SPECIALS)}
+    def __init__(self, layout: Layout, pieces: Sequence[bytes | None], added: AddedTokens):
+        """`pieces`: the bytes of each id, None for a number that is no id."""
+        self.layout, self.pieces, self.added = layout, list(pieces), added
+        self.specials = {token.content: token.id for token in layout.added if token.special}
+        found = {
+            role: next((self.specials[name] for name in names if name in self.specials), None)
+            for role, names in ROLES.items()
+        }
+        self._end, self.unk, self.mask = found["end"], found["unk"], found["mask"]
+        self.start = self._end if found["start"] is None else found["start"]
+        self.pad = self._end if found["pad"] is None else found["pad"]
+        if self.unk is not None and not self.pieces[self.unk]:
+            self.pieces[self.unk] = UNKNOWN.encode()
+
+    @property
+    def end(self) -> int:
+        """The id that ends a text; ChronosError for other people's tokenizers that name none."""
+        if self._end is None:
+            names = ", ".join(ROLES["end"])
+            raise ChronosError("this tokenizer has no token that ends a text", expected=f"one of {names}")
+        return self._end
 
     @property
     def vocab_size(self) -> int:
         """E, the number of ids: specials and all."""
         return len(self.pieces)
 
-    @abstractmethod
-    def encode(self, text: str) -> np.ndarray:
-        """The ids of a text, int32 (T,), without special tokens. ChronosError for a lone surrogate."""
+    def encode(self, text: str, allow_special: bool = False) -> np.ndarray:
+        """The ids of a text, int32 (T,). ChronosError for a lone surrogate.
 
-    def encode_many(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """`encode` of each text, in order; kinds with a compiled core use all threads for it."""
+        A special token's name in the text is plain text; with `allow_special` it becomes that token's id.
+        """
+        if self.added.idle(allow_special):
+            return self.encode_plain(text)
+        utf8(text)
+        return self._join(text, allow_special)
+
+    def _join(self, text: str, allow_special: bool) -> np.ndarray:
+        parts = [
+            np.array([part], np.int32) if isinstance(part, int) else self.encode_plain(part)
+            for part in self.added.split(text, allow_special)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0, np.int32)
+
+    @abstractmethod
+    def encode_plain(self, text: str) -> np.ndarray:
+        """The ids of a text in which no added token is looked for, int32 (T,)."""
+
+    def encode_many(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
+        """The ids of each text, as `encode` gives them; `threads` are a permission, not a duty."""
         return [self.encode(text) for text in texts]
 
-    @abstractmethod
+    def encode_bytes(self, data: bytes) -> np.ndarray:
+        """The ids of some bytes, int32 (T,), as of the text that they are; ChronosError if they are none."""
+        try:
+            return self.encode(data.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            mend = "take a tokenizer of kind bpe or bytes"
+            raise ChronosError(f"byte {error.start} is not UTF-8", where="encode_bytes", mend=mend) from None
+
     def to_json(self) -> dict[str, Any]:
         """The Hugging Face document that `save` writes."""
+        return hf_json.document(self.layout)
 
     def decode_bytes(self, ids: Iterable[int] | np.ndarray) -> bytes:
         """The bytes of some ids, whole characters or not. ChronosError for what is no id of ours."""
         pieces = self.pieces
         checked = _checked_ids(ids, len(pieces))
-        return b"".join([pieces[i] for i in checked])
+        try:
+            return b"".join([pieces[i] for i in checked])
+        except TypeError:
+            wrong = next(i for i in checked if pieces[i] is None)
+            raise ChronosError("no such id", got=wrong, mend="use this text's tokenizer") from None
 
     def decode(self, ids: Iterable[int] | np.ndarray) -> str:
         """The text of some ids; bytes that are not UTF-8, and <unk>, become U+FFFD."""
@@ -104,29 +167,36 @@ def utf8(text: str) -> bytes:
 
 
 class BytesTokenizer(Tokenizer):
-    """One id a byte: id = 5 + byte. Needs no training and knows every text."""
+    """One id a byte: id = 5 + byte. Needs no training, knows every text, and has the five specials only."""
 
     kind = "bytes"
 
     def __init__(self) -> None:
-        super().__init__([bytes([b]) for b in range(256)])
+        layout = hf_json.raw_bytes()
+        pieces = [b""] * len(SPECIALS) + [bytes([b]) for b in range(256)]
+        super().__init__(layout, pieces, AddedTokens(layout.added))
 
-    def encode(self, text: str) -> np.ndarray:
+    def encode_plain(self, text: str) -> np.ndarray:
         return np.frombuffer(utf8(text), np.uint8).astype(np.int32) + len(SPECIALS)
 
-    def to_json(self) -> dict[str, Any]:
-        tokens = [hf_json.BYTE_TO_CHAR[b] for b in range(256)]
-        return hf_json.byte_level_document(tokens, merges=[], split_words=False)
+    def encode_bytes(self, data: bytes) -> np.ndarray:
+        """The ids of any bytes, int32 (T,)."""
+        return np.frombuffer(data, np.uint8).astype(np.int32) + len(SPECIALS)
 
 
 class CharTokenizer(Tokenizer):
-    """One id a character (code point): those seen in training, sorted; any other becomes <unk>."""
+    """One id a character (code point): those seen in training, sorted; any other becomes <unk>.
+
+    For small studies: it has the five specials only.
+    """
 
     kind = "char"
 
     def __init__(self, characters: Sequence[str]):
         self.characters = list(characters)
-        super().__init__([utf8(character) for character in self.characters])
+        layout = hf_json.characters(self.characters)
+        pieces = [b""] * len(SPECIALS) + [utf8(character) for character in self.characters]
+        super().__init__(layout, pieces, AddedTokens(layout.added))
         points = [ord(character) for character in self.characters]
         # A table over code points, and one more entry for all that lie beyond it.
         self._ids = np.full(max(points) + 2, self.unk, np.int32)
@@ -142,16 +212,13 @@ class CharTokenizer(Tokenizer):
             raise ChronosError("no characters to learn from", mend="give some text")
         return cls(sorted(seen))
 
-    def encode(self, text: str) -> np.ndarray:
+    def encode_plain(self, text: str) -> np.ndarray:
         try:
             points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
         except UnicodeEncodeError:
             utf8(text)  # raises, naming the place
             raise
         return self._ids[np.minimum(points, len(self._ids) - 1)]
-
-    def to_json(self) -> dict[str, Any]:
-        return hf_json.characters_document(self.characters)
 
 
 class StreamDecoder:

@@ -16,6 +16,7 @@ from chronos.console import ChronosError, UsageError
 from chronos.memory.config import ModelConfig
 from chronos.memory.sampling import Sampling
 from chronos.settings import build, did_you_mean, dump
+from chronos.tokenization.pretokenize import PATTERNS
 
 CONFIGS = Path(__file__).parent / "configs"
 SCHEDULES = ("cosine", "wsd", "constant")
@@ -34,10 +35,11 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """kind char, bpe, bytes or file (then `path`); `vocab` is the size that BPE aims at."""
+    """kind char, bpe, bytes or file (then `path`); `vocab` and `pattern` (how words are cut) are BPE's."""
 
     kind: str = "bpe"
     vocab: int = 1024
+    pattern: str = "gpt2"
     path: str = ""
 
     def __post_init__(self) -> None:
@@ -47,6 +49,10 @@ class TokenizerConfig:
             raise ChronosError("tokenizer.kind=file needs tokenizer.path")
         if self.vocab < 1:
             raise ChronosError("tokenizer.vocab must be at least 1", got=self.vocab)
+        if self.pattern not in PATTERNS:
+            raise ChronosError(
+                "unknown tokenizer.pattern", expected=", ".join(PATTERNS), got=repr(self.pattern)
+            )
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def start(config: RunConfig, source: Source, run: Path, hooks: Sequence[Hook] = 
         config = _resolved(config, tokenizer.vocab_size, len(TokenShards(tokens / "train")))
         model = _initial_model(config, source.model_path, tokenizer.hash)
         trainer = _trainer(config, model, tokens, run, hooks, Lanes(_lanes(config)))
-    except BaseException:
+    except Exception:  # an interruption leaves what is half prepared: the next start goes on with it
         if not existed:
             shutil.rmtree(run, ignore_errors=True)
         raise
@@ -155,7 +155,8 @@ def _make_tokens(config: RunConfig, source: Source, out: Path) -> Path:
     c = config.data
     seed = config.train.seed
     prepare(source.train or c.source, text, seed=seed, val_fraction=c.val_fraction, on_damage=c.on_damage)
-    prepare_tokens(text, out, kind=t.kind, vocab=t.vocab, tokenizer_path=Path(t.path) if t.path else None)
+    given = Path(t.path) if t.path else None
+    prepare_tokens(text, out, kind=t.kind, vocab=t.vocab, pattern=t.pattern, tokenizer_path=given)
     return out
 
 

@@ -16,15 +16,20 @@ import numpy as np
 from chronos.console import ChronosError, warn
 from chronos.native import plain
 from chronos.native.blocks import BLOCK, BLOCK_BYTES, QuantTensor, check_type, check_width
+from chronos.native.tokens import BpeEncoder, WordCounter, Words, learn_merges
 
 __all__ = [
     "BLOCK",
     "TYPES",
+    "BpeEncoder",
     "QuantTensor",
+    "WordCounter",
+    "Words",
     "available",
     "dequantize",
     "dequantize_rows",
     "info",
+    "learn_merges",
     "matmul",
     "quantize",
     "set_threads",

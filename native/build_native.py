@@ -11,10 +11,14 @@ from pathlib import Path
 from cffi import FFI
 
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
-C_FILES = ("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c")
-HEADER = "chronos_native.h"
+C_FILES = (
+    *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
+    *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
+)
+HEADERS = ("chronos_native.h", "pairs.h", "tokens.h")
 
-# What Python calls; chronos_native.h says what each does. Pointers are to whole, contiguous arrays.
+# What Python calls; chronos_native.h and tokens.h say what each does.
+# Pointers are to whole, contiguous arrays.
 CDEF = """
 int chronos_quantize(int type, const float *w, size_t rows, size_t k, uint8_t *blocks);
 int chronos_dequantize(int type, const uint8_t *blocks, size_t rows, size_t k, float *w);
@@ -28,10 +32,42 @@ int chronos_set_threads(int n);
 int chronos_threads(void);
 const char *chronos_compiler(void);
 const char *chronos_sources(void);
+
+typedef struct chronos_cutter chronos_cutter;
+typedef struct chronos_bpe chronos_bpe;
+typedef struct chronos_cache chronos_cache;
+typedef struct chronos_counter chronos_counter;
+typedef struct chronos_learner chronos_learner;
+chronos_cutter *chronos_cutter_new(int pattern, const uint8_t *classes);
+void chronos_cutter_free(chronos_cutter *cutter);
+chronos_counter *chronos_counter_new(void);
+void chronos_counter_free(chronos_counter *counter);
+int chronos_counter_add(chronos_counter *counter, const chronos_cutter *cutter, const uint8_t *text,
+                        size_t size);
+int chronos_counter_add_counted(chronos_counter *counter, const uint8_t *data, const int64_t *ends,
+                                const int64_t *counts, size_t n);
+size_t chronos_counter_words(const chronos_counter *counter);
+size_t chronos_counter_bytes(const chronos_counter *counter);
+void chronos_counter_export(const chronos_counter *counter, uint8_t *data, int64_t *ends, int64_t *counts);
+chronos_bpe *chronos_bpe_new(const int32_t *byte_ids, const int32_t *merges, size_t n);
+void chronos_bpe_free(chronos_bpe *bpe);
+chronos_cache *chronos_cache_new(void);
+void chronos_cache_free(chronos_cache *cache);
+int chronos_encode(const chronos_bpe *bpe, chronos_cache *cache, const chronos_cutter *cutter,
+                   const uint8_t *data, const int64_t *ends, size_t n, int32_t *ids, int64_t *id_ends);
+chronos_learner *chronos_learner_new(const uint8_t *data, const int64_t *ends, const int64_t *counts,
+                                     size_t n, const int32_t *byte_ids, const uint8_t *specials,
+                                     const int64_t *special_ends, size_t n_specials, int32_t vocab);
+void chronos_learner_free(chronos_learner *learner);
+int chronos_learner_run(chronos_learner *learner, size_t steps);
+int32_t chronos_learner_ids(const chronos_learner *learner);
+int chronos_learner_done(const chronos_learner *learner);
+size_t chronos_learner_merges(const chronos_learner *learner);
+void chronos_learner_export(const chronos_learner *learner, int32_t *merges);
 """
 
 PREAMBLE = """
-#include "chronos_native.h"
+#include "tokens.h"
 #if defined(__clang__)
 static const char *chronos_compiler(void) { return "clang " __clang_version__; }
 #elif defined(__GNUC__)
@@ -51,7 +87,7 @@ MSVC = ["/std:c11", "/O2", "/fp:precise"]
 def fingerprint(folder: Path) -> str:
     """A hash of the C sources; the extension carries the one that it was built from."""
     digest = hashlib.sha256(CDEF.encode())
-    for name in (HEADER, *C_FILES):
+    for name in (*HEADERS, *C_FILES):
         digest.update((folder / name).read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:16]
 
@@ -64,7 +100,7 @@ def ffibuilder() -> FFI:
         "chronos.native._chronos_native",
         PREAMBLE.replace("SOURCES", fingerprint(Path(FOLDER))),
         sources=[f"{FOLDER}/{name}" for name in C_FILES],
-        depends=[f"{FOLDER}/{HEADER}"],
+        depends=[f"{FOLDER}/{name}" for name in HEADERS],
         include_dirs=[FOLDER],
         extra_compile_args=MSVC if sys.platform == "win32" else POSIX,
         extra_link_args=[] if sys.platform == "win32" else ["-pthread"],

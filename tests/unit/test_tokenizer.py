@@ -1,7 +1,7 @@
-"""Tokenizers: ids and merges against Hugging Face's, round trips, and files that are not what they claim."""
+"""Tokenizers: ids and merges against Hugging Face's, by both engines, and round trips of anything."""
 
 import argparse
-import copy
+import functools
 import io
 import json
 import sys
@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronos.console import ChronosError
-from chronos.tokenization import bpe, commands
-from chronos.tokenization.bpe import BpeTokenizer, join_pair
+from chronos.tokenization import bpe, commands, compiled_core
+from chronos.tokenization.bpe import BASE, BpeTokenizer, join_pair
 from chronos.tokenization.factory import load_tokenizer, train_tokenizer
 from chronos.tokenization.pretokenize import split
 from chronos.tokenization.shards import TokenShards
-from chronos.tokenization.tokenizer import SPECIALS, StreamDecoder, Tokenizer
+from chronos.tokenization.tokenizer import MEMORY, SPECIALS, StreamDecoder, Tokenizer
 
-KINDS = ("bpe", "bytes", "char")
+KINDS = ("bpe", "bpe gpt4", "bytes", "char")
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +29,21 @@ def fixture(root):
     return json.loads((root / "tests" / "fixtures" / "tokenizer.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def ours(fixture):
-    vocab = len(fixture["kinds"]["bpe"]["document"]["model"]["vocab"])
-    return {kind: train_tokenizer(kind, fixture["texts"], vocab) for kind in KINDS}
+@pytest.fixture(scope="module", params=["plain", "compiled"])
+def ours(fixture, request):
+    """One of each kind, learned and used by Python alone or by the compiled core."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "plain":
+            patch.setattr(compiled_core, "usable", lambda pattern: False)
+        elif not compiled_core.usable("gpt4"):
+            pytest.skip("needs the C kernels")
+        made = {}
+        for kind in KINDS:
+            name, *pattern = kind.split()
+            vocab = len(fixture["kinds"][kind]["document"]["model"]["vocab"])
+            made[kind] = train_tokenizer(name, fixture["texts"], vocab, *pattern)
+            assert getattr(made[kind], "core", None) is None or request.param == "compiled"
+    return made
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,9 +57,13 @@ def test_our_ids_are_those_of_tokenizers(fixture, ours, kind, tmp_path):
     theirs = tmp_path / "tokenizer.json"
     theirs.write_text(json.dumps(fixture["kinds"][kind]["document"]))
     loaded = load_tokenizer(theirs)
+    expected = fixture["kinds"][kind]
     for tokenizer in (ours[kind], loaded):
-        for probe, ids in zip(fixture["probes"], fixture["kinds"][kind]["ids"], strict=True):
-            assert tokenizer.encode(probe).tolist() == ids, probe
+        for probe, ids, plain in zip(fixture["probes"], expected["ids"], expected["plain"], strict=True):
+            assert tokenizer.encode(probe, allow_special=True).tolist() == ids, probe
+            assert tokenizer.encode(probe).tolist() == plain, probe
+        found = tokenizer.encode_many(fixture["probes"], threads=2)
+        assert [ids.tolist() for ids in found] == expected["plain"]
 
 
 def test_fixture_holds_ties(fixture):
@@ -61,11 +76,13 @@ def test_fixture_holds_ties(fixture):
 @pytest.mark.parametrize("kind", KINDS)
 def test_contract(ours, kind, tmp_path):
     tokenizer = ours[kind]
-    assert isinstance(tokenizer, Tokenizer) and tokenizer.kind == kind
-    assert tokenizer.specials == {name: i for i, name in enumerate(SPECIALS)}
+    assert isinstance(tokenizer, Tokenizer) and tokenizer.kind == kind.split()[0]
+    names = (*SPECIALS, *MEMORY) if tokenizer.kind == "bpe" else SPECIALS
+    assert tokenizer.specials == {name: i for i, name in enumerate(names)}
     assert (tokenizer.pad, tokenizer.start, tokenizer.end, tokenizer.unk, tokenizer.mask) == (0, 1, 2, 3, 4)
     ids = tokenizer.encode("The ship.")
-    assert ids.dtype == np.int32 and ids.ndim == 1 and ids.max() < tokenizer.vocab_size and ids.min() >= 5
+    assert ids.dtype == np.int32 and ids.ndim == 1
+    assert len(names) <= ids.min() and ids.max() < tokenizer.vocab_size
     assert tokenizer.encode("").shape == (0,) and tokenizer.decode([]) == ""
     assert tokenizer.decode(ids) == tokenizer.decode(ids.tolist()) == "The ship."
     assert tokenizer.encode("<end><pad>").tolist().count(2) == 0
@@ -79,7 +96,15 @@ def test_contract(ours, kind, tmp_path):
 
 def test_hashes_differ(ours, fixture):
     other = train_tokenizer("bpe", fixture["texts"], ours["bpe"].vocab_size - 1)
-    assert len({other.hash, *(tokenizer.hash for tokenizer in ours.values())}) == 4
+    assert len({other.hash, *(tokenizer.hash for tokenizer in ours.values())}) == 5
+
+
+def test_memory_has_the_ids_after_the_five(ours):
+    tokenizer = ours["bpe"]
+    assert tokenizer.specials["MEM_0"] == 5 and tokenizer.specials["MEM_94"] == 99
+    assert tokenizer.encode("a").min() >= 100 and tokenizer.decode([5, 99]) == ""
+    assert tokenizer.encode("MEM_10<end>", allow_special=True).tolist() == [15, 2]
+    assert tokenizer.decode(tokenizer.encode("MEM_10<end>")) == "MEM_10<end>"
 
 
 ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",)))
@@ -90,15 +115,19 @@ def test_words_join_to_the_text(text):
     assert "".join(split(text)) == text
 
 
-@pytest.mark.parametrize("kind", ["bpe", "bytes"])
-@given(ANY_TEXT)
-def test_round_trip_of_any_text(ours, kind, text):
-    assert ours[kind].decode(ours[kind].encode(text)) == text
+@pytest.mark.parametrize("kind", ["bpe", "bpe gpt4", "bytes"])
+@given(ANY_TEXT, st.binary())
+def test_round_trip_of_any_text(ours, kind, text, data):
+    tokenizer = ours[kind]
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.encode_bytes(text.encode()).tolist() == tokenizer.encode(text).tolist()
+    for some in (data, text.encode()[1:], b"a" + data + "\u00e9".encode()[:1]):
+        assert tokenizer.decode_bytes(tokenizer.encode_bytes(some)) == some
 
 
 def test_code_points_of_all_planes_survive(ours):
     every = "".join(chr(point) for point in range(0, 0x110000, 7) if not 0xD800 <= point < 0xE000)
-    for kind in ("bpe", "bytes"):
+    for kind in ("bpe", "bpe gpt4", "bytes"):
         assert ours[kind].decode(ours[kind].encode(every)) == every
 
 
@@ -109,6 +138,8 @@ def test_unknown_characters(ours):
     assert len(unknown) == len(every) - len(tokenizer.characters)
     assert not set(unknown) & set(tokenizer.characters)
     assert tokenizer.decode(tokenizer.encode("aŘa")) == "a\ufffda"
+    with pytest.raises(ChronosError, match="byte 1 is not UTF-8"):
+        tokenizer.encode_bytes(b"a\xff")
 
 
 @pytest.mark.parametrize(
@@ -130,31 +161,33 @@ def plain_encode(tokenizer, word):
     ids = [tokenizer._byte_ids[byte] for byte in word.encode()]
     while True:
         ranked = [
-            (tokenizer._ranks[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in tokenizer._ranks
+            (tokenizer.ranks[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in tokenizer.ranks
         ]
         if not ranked:
             return ids
-        rank, i = min(ranked)
-        ids[i : i + 2] = [tokenizer._made[rank]]
+        (_, new), i = min(ranked, key=lambda found: (found[0][0], found[1]))
+        ids[i : i + 2] = [new]
 
 
 @given(st.text("abcn ", max_size=40))
 def test_encoding_is_its_definition(text):
     tokenizer = train_small()
     assert tokenizer.encode_word(text.encode()) == plain_encode(tokenizer, text)
+    assert tokenizer.encode(text).tolist() == tokenizer.encode_words(text).tolist()
 
 
+@functools.cache
 def train_small(
-    texts=("abababcab abcabc banana bananas cabana nab" * 3, "aaaa aaa aaaaa aaaaaaa"), vocab=285
+    texts=("abababcab abcabc banana bananas cabana nab" * 3, "aaaa aaa aaaaa aaaaaaa"), vocab=BASE + 24
 ):
     return BpeTokenizer.train(texts, vocab)
 
 
 def plain_learn(words, vocab):
     """BPE training by its definition: count all pairs anew for every merge."""
-    tokenizer = train_small(["x"], 261)
+    tokenizer = train_small(("x",), BASE)
     words = {tuple(tokenizer._byte_ids[b] for b in word.encode()): n for word, n in words.items()}
-    tokens = ["?"] * 5 + tokenizer.tokens
+    tokens = list(tokenizer.layout.vocab)
     merges = []
     while len(tokens) < vocab:
         counts = Counter()
@@ -175,7 +208,9 @@ def plain_learn(words, vocab):
 
 def test_incremental_training_is_its_definition(fixture):
     words = Counter(word for text in fixture["texts"] for word in split(text))
-    assert bpe.learn(words, 400)[1] == plain_learn(words, 400)
+    vocab = BASE + 90
+    merges = plain_learn(words, vocab)
+    assert bpe.learn(words, vocab)[1] == train_tokenizer("bpe", fixture["texts"], vocab).merges == merges
 
 
 @given(st.lists(st.integers(1, 3), max_size=12))
@@ -190,34 +225,46 @@ def test_join_pair_tells_how_counts_change(ids):
 
 
 def test_training_is_repeatable_and_streams(fixture):
-    once = train_tokenizer("bpe", iter(fixture["texts"]), 300)
-    assert once.hash == train_tokenizer("bpe", list(reversed(fixture["texts"])), 300).hash
+    once = train_tokenizer("bpe", iter(fixture["texts"]), BASE + 50, threads=1)
+    again = train_tokenizer("bpe", list(reversed(fixture["texts"])), BASE + 50, threads=3)
+    assert once.hash == again.hash
+
+
+def test_batches_are_counted_whatever_their_number(fixture, monkeypatch):
+    if not compiled_core.usable("gpt2"):
+        pytest.skip("needs the C kernels")
+    once = train_tokenizer("bpe", fixture["texts"] * 30, BASE + 50)
+    monkeypatch.setattr(compiled_core, "BATCH", 100)
+    assert train_tokenizer("bpe", fixture["texts"] * 30, BASE + 50, threads=3).hash == once.hash
 
 
 def test_long_words_are_encoded_in_no_time(ours):
     text = "a" * 100_000
-    assert ours["bpe"].decode(ours["bpe"].encode(text)) == text
+    ids = ours["bpe"].encode(text)
+    assert ours["bpe"].decode(ids) == text and ids.tolist() == ours["bpe"].encode_words(text).tolist()
 
 
 def test_the_word_cache_is_bounded(monkeypatch):
     monkeypatch.setattr(bpe, "CACHED_WORDS", 10)
-    tokenizer = train_small()
+    tokenizer = BpeTokenizer.train(["la la"], BASE + 1)
     text = " ".join(f"{i}" for i in range(100))
-    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.decode(tokenizer.encode_words(text)) == text
     assert len(tokenizer._words) <= 10
 
 
 def test_too_little_to_learn_from(capsys):
-    with pytest.raises(ChronosError, match="at least 261, got 260"):
-        train_tokenizer("bpe", ["text"], 260)
+    with pytest.raises(ChronosError, match="at least 356, got 355"):
+        train_tokenizer("bpe", ["text"], 355)
     for kind in ("bpe", "char"):
         with pytest.raises(ChronosError, match="give some text"):
-            train_tokenizer(kind, ["", ""], 300)
+            train_tokenizer(kind, ["", ""], 400)
     with pytest.raises(ChronosError, match="unknown kind"):
-        train_tokenizer("words", ["text"], 300)
+        train_tokenizer("words", ["text"], 400)
+    with pytest.raises(ChronosError, match="unknown pattern, expected gpt2, gpt4, qwen2, none, got 'gpt5'"):
+        train_tokenizer("bpe", ["text"], 400, "gpt5")
     assert capsys.readouterr().err == ""
-    assert train_tokenizer("bpe", ["la la la"], 5000).vocab_size == 263
-    assert "vocabulary of 263, not the 5000" in capsys.readouterr().err
+    assert train_tokenizer("bpe", ["la la la"], 5000).vocab_size == 358
+    assert "vocabulary of 358, not the 5000" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -225,7 +272,9 @@ def test_lone_surrogates_are_refused(ours, kind):
     with pytest.raises(ChronosError, match="lone surrogate U\\+D83D at character 2"):
         ours[kind].encode("ab\ud83d")
     with pytest.raises(ChronosError, match="lone surrogate"):
-        train_tokenizer("char" if kind == "bytes" else kind, ["ab\ud83d"], 300)
+        train_tokenizer("char" if kind == "bytes" else kind.split()[0], ["ab\ud83d"], 400)
+    with pytest.raises(ChronosError, match="lone surrogate U\\+D83D at character 5"):
+        ours[kind].encode("<end>\ud83d", allow_special=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -249,65 +298,6 @@ def test_streaming_gives_whole_characters(ours):
     assert ours["bytes"].decode(cut) == "\ufffd" and ours["bytes"].decode_bytes(cut) == b"\xc3"
 
 
-DAMAGE = {
-    "not an object": lambda d: [],
-    "no model": lambda d: d.pop("model") and d,
-    "model a list": lambda d: d | {"model": []},
-    "another model": lambda d: d["model"].update(type="Unigram"),
-    "vocab a list": lambda d: d["model"].update(vocab=[]),
-    "id a string": lambda d: d["model"]["vocab"].update({"!": "5"}),
-    "id twice": lambda d: d["model"]["vocab"].update({"!": 6}),
-    "id missing": lambda d: d["model"]["vocab"].update({"!": 5000}),
-    "specials elsewhere": lambda d: d["model"]["vocab"].update({"<pad>": 1, "<start>": 0}),
-    "a byte missing": lambda d: d["model"]["vocab"].update({"猫": d["model"]["vocab"].pop("!")}),
-    "token without merge": lambda d: d["model"]["vocab"].update({"qqq": len(d["model"]["vocab"])}),
-    "merge of three": lambda d: d["model"]["merges"].append(["a", "b", "c"]),
-    "merge of numbers": lambda d: d["model"]["merges"].append([1, 2]),
-    "merge twice": lambda d: d["model"]["merges"].append(d["model"]["merges"][0]),
-    "merge of strangers": lambda d: d["model"]["merges"].append(["q", "猫"]),
-    "merges missing": lambda d: d["model"].pop("merges"),
-    "a normalizer": lambda d: d.update(normalizer={"type": "NFC"}),
-    "prefix space": lambda d: d["pre_tokenizer"].update(add_prefix_space=True),
-    "dropout": lambda d: d["model"].update(dropout=0.1),
-    "added token": lambda d: d["added_tokens"].append({"id": 5, "content": "!"}),
-    "added tokens a string": lambda d: d.update(added_tokens="none"),
-    "no splitting, yet merges": lambda d: d["pre_tokenizer"].update(use_regex=False),
-}
-
-
-@pytest.mark.parametrize("name", DAMAGE)
-def test_damaged_files_are_one_line(fixture, tmp_path, name):
-    document = copy.deepcopy(fixture["kinds"]["bpe"]["document"])
-    changed = DAMAGE[name](document)
-    file = tmp_path / "tokenizer.json"
-    file.write_text(
-        json.dumps(changed if name in ("not an object", "no model", "model a list") else document)
-    )
-    with pytest.raises(ChronosError) as caught:
-        load_tokenizer(file)
-    assert str(caught.value).startswith(f"{file}: ") and "\n" not in str(caught.value)
-
-
-def test_files_that_cannot_be_read(tmp_path, ours):
-    with pytest.raises(ChronosError, match="no tokenizer here"):
-        load_tokenizer(tmp_path)
-    file = ours["char"].save(tmp_path)
-    whole = file.read_bytes()
-    for broken in (whole[: len(whole) // 2], b"", b"\xff" + whole, whole.replace(b'"\xc3\xa4"', b'"ab"')):
-        file.write_bytes(broken)
-        with pytest.raises(ChronosError):
-            load_tokenizer(file)
-
-
-def test_older_merges_and_offsets_are_read(fixture, tmp_path):
-    document = copy.deepcopy(fixture["kinds"]["bpe"]["document"])
-    document["model"]["merges"] = [" ".join(pair) for pair in document["model"]["merges"]]
-    document["pre_tokenizer"]["trim_offsets"] = False
-    document["model"]["continuing_subword_prefix"] = ""
-    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
-    assert load_tokenizer(tmp_path).to_json() == fixture["kinds"]["bpe"]["document"]
-
-
 class Stdin:
     def __init__(self, data):
         self.buffer = io.BytesIO(data)
@@ -317,15 +307,16 @@ def run(words, monkeypatch, stdin=b""):
     parser = argparse.ArgumentParser()
     commands.register(parser.add_subparsers())
     monkeypatch.setattr(sys, "stdin", Stdin(stdin))
-    args = parser.parse_args(["tokenizer", *words], argparse.Namespace(json=False))
+    given = {word for word in words if word.startswith("--")}
+    args = parser.parse_args(["tokenizer", *words], argparse.Namespace(json=False, given=given))
     return args.run(args)
 
 
 def test_commands(tmp_path, monkeypatch, capsys):
     (tmp_path / "book.txt").write_text("the cat and the hat and the bat\n" * 9)
     where = ["--tokenizer-path", str(tmp_path / "tok")]
-    made = run(["train", "--text", str(tmp_path / "book.txt"), "--vocab", "270", *where], monkeypatch)
-    assert made["vocab_size"] == 270 and made["hash"] == load_tokenizer(tmp_path / "tok").hash
+    made = run(["train", "--text", str(tmp_path / "book.txt"), "--vocab", "365", *where], monkeypatch)
+    assert made["vocab_size"] == 365 and made["hash"] == load_tokenizer(tmp_path / "tok").hash
     found = run(["encode", *where], monkeypatch, "the hat 🐈\n".encode())
     assert capsys.readouterr().out.splitlines()[-1] == " ".join(map(str, found["ids"]))
     for ids in (json.dumps(found), json.dumps(found["ids"]), " ".join(map(str, found["ids"]))):
@@ -345,8 +336,8 @@ def test_prepare_command(tmp_path, monkeypatch):
         rows = "".join(json.dumps({"text": f"the {part} and the cat {i}"}) + "\n" for i in range(9))
         (tmp_path / "data" / f"{part}.jsonl").write_text(rows)
     folders = ["--data", str(tmp_path / "data"), "--out-dir", str(tmp_path / "out")]
-    result = run(["prepare", *folders, "--vocab", "265"], monkeypatch)
+    result = run(["prepare", *folders, "--vocab", "360"], monkeypatch)
     shards = TokenShards(tmp_path / "out" / "train", result["tokenizer"]["hash"])
-    assert len(shards) == result["train"]["tokens"] and result["tokenizer"]["vocab_size"] == 265
+    assert len(shards) == result["train"]["tokens"] and result["tokenizer"]["vocab_size"] == 360
     given = ["--tokenizer-path", str(tmp_path / "out" / "tokenizer.json")]
     assert run(["prepare", *folders, *given], monkeypatch)["tokenizer"] == result["tokenizer"]
