@@ -1,21 +1,24 @@
-"""A person's own text, document by document: .txt, .md, .json, .jsonl, or a folder of them.
+"""A person's own text, document by document: .txt, .md, .json, .jsonl, packed or not, or a folder of them.
 
-JSONL is streamed with flat memory. Nothing is dropped in silence: damage stops the reading or is counted.
+Everything is streamed, memory is flat. Nothing is dropped in silence: damage stops the reading or is counted.
 Try `chronos data prepare --text FILE_OR_FOLDER --out-dir DIR`.
 """
 
+import io
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from chronos.console import ChronosError, warn
-from chronos.data.decoding import DamageError, clean, numbered_lines, read_whole, require_file
-from chronos.data.rows import json_rows, parse_json, render
+from chronos.data.blocks import SUFFIXES, Piece, is_readable, pieces_of
+from chronos.data.cleaning import DEFAULT, Cleaning
+from chronos.data.decoding import DamageError, decode, require_file, stream_lines
+from chronos.data.rows import json_rows, marked, parse_json
 
-PLAIN = (".txt", ".md")
-ROWS = (".json", ".jsonl")
-SUFFIXES = PLAIN + ROWS
+ON_DAMAGE = ("fail", "skip")
+LISTED = 100  # damaged places that are told one by one
 
 
 @dataclass(frozen=True)
@@ -32,49 +35,68 @@ class Document:
 
 
 @dataclass
-class _Tally:
+class Tally:
     """What was kept, what was left out, and whether damage may be left out at all."""
 
     skip: bool
     kept: int = 0
     empty: int = 0
     damaged: int = 0
-    first: str = ""
+    reasons: list[str] = field(default_factory=list)  # the first LISTED
 
     def damage(self, error: DamageError) -> None:
+        """Count damage, or raise it."""
         if not self.skip:
             raise error
-        self.damaged += 1
-        self.first = self.first or str(error)
+        self.count(1, [str(error)])
 
-    def report(self, path: Path) -> None:
+    def count(self, damaged: int, reasons: list[str]) -> None:
+        """Add damage that is already forgiven."""
+        self.damaged += damaged
+        self.reasons += reasons[: LISTED - len(self.reasons)]
+
+    def report(self, path: object) -> None:
+        """Warn of what was left out; ChronosError if nothing is left."""
         if self.damaged:
-            warn(f"{path}: skipped {self.damaged} damaged (the first: {self.first})")
+            warn(f"{path}: skipped {self.damaged} damaged (the first: {self.reasons[0]})")
         if self.empty:
             warn(f"{path}: left out {self.empty} without text")
         if not self.kept:
             raise ChronosError("there is no text in it", where=path, mend="give a file or folder with text")
 
 
-def read_documents(path: Path | str, on_damage: str = "fail") -> Iterator[Document]:
+def check_on_damage(on_damage: str) -> None:
+    """ChronosError for anything but "fail" and "skip"."""
+    if on_damage not in ON_DAMAGE:
+        raise ChronosError("on_damage must be fail or skip", got=repr(on_damage))
+
+
+def read_documents(
+    path: Path | str, on_damage: str = "fail", cleaning: Cleaning = DEFAULT
+) -> Iterator[Document]:
     """The cleaned documents of a file or, sorted by name and recursively, of a folder.
 
     `on_damage` is "fail" (DamageError, naming file:line) or "skip" (left out, counted in one warning).
-    Raises ChronosError for what cannot be read and for a path without any text.
+    A plain text of more than 16 MB comes in several documents, cut at line ends. Raises ChronosError for
+    what cannot be read and for a path without any text.
     """
-    if on_damage not in ("fail", "skip"):
-        raise ChronosError("on_damage must be fail or skip", got=repr(on_damage))
-    path = Path(path)
-    tally = _Tally(skip=on_damage == "skip")
+    check_on_damage(on_damage)
+    tally = Tally(skip=on_damage == "skip")
     for file in text_files(path):
-        read = _read_plain if file.suffix.lower() in PLAIN else _read_rows
-        for document in read(file, tally):
-            if document.text.strip():
-                tally.kept += 1
-                yield document
-            else:
-                tally.empty += 1
+        for piece in pieces_of(file):
+            yield from documents_of(piece, cleaning, tally)
     tally.report(path)
+
+
+def documents_of(piece: Piece, cleaning: Cleaning, tally: Tally) -> Iterator[Document]:
+    """The documents of a piece that hold any text, counted in `tally`, which may raise DamageError."""
+    read = {"plain": _plain, "json": _json, "jsonl": _lines, "damage": _damage}[piece.kind]
+    for document in read(piece, cleaning, tally):
+        if document.text.strip():
+            tally.kept += 1
+            yield document
+        else:
+            tally.empty += 1
 
 
 def text_files(path: Path | str) -> list[Path]:
@@ -89,11 +111,11 @@ def text_files(path: Path | str) -> list[Path]:
             raise ChronosError("no file in this folder can be read", where=path, expected=" ".join(SUFFIXES))
         return files
     require_file(path)
-    if path.suffix.lower() not in SUFFIXES:
+    if not is_readable(path):
         raise ChronosError(
             "unknown kind of file",
             where=path,
-            expected=" ".join(SUFFIXES),
+            expected=f"{' '.join(SUFFIXES)}, packed as .gz .bz2 .xz .zst .zip .tar or not",
             got=path.suffix or "no suffix",
             mend="rename it to .txt if it is plain text",
         )
@@ -114,43 +136,49 @@ def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
             continue
         if path.is_dir():
             yield from _walk(path, (*above, real))
-        elif path.suffix.lower() in SUFFIXES:
+        elif is_readable(path):
             require_file(path)
             yield path
 
 
-def _read_plain(path: Path, tally: _Tally) -> Iterator[Document]:
+def _plain(piece: Piece, cleaning: Cleaning, tally: Tally) -> Iterator[Document]:
+    encoding = "utf-8" if piece.encoded else None
     try:
-        text = read_whole(path)
+        text = decode(piece.data, piece.name, piece.line, encoding)
     except DamageError as error:
         tally.damage(error)
     else:
-        yield Document(clean(text), str(path), plain=True)
+        yield Document(cleaning(text), piece.name, plain=True)
 
 
-def _read_rows(path: Path, tally: _Tally) -> Iterator[Document]:
-    numbered = _lines_as_rows(path, tally) if path.suffix.lower() == ".jsonl" else _file_as_rows(path, tally)
-    for line, row in numbered:
-        source = f"{path}:{line}"
-        try:
-            yield Document(clean(render(row, source)), source)
-        except DamageError as error:
-            tally.damage(error)
-
-
-def _lines_as_rows(path: Path, tally: _Tally) -> Iterator[tuple[int, object]]:
-    for number, line in numbered_lines(path):
+def _lines(piece: Piece, cleaning: Cleaning, tally: Tally) -> Iterator[Document]:
+    for number, line in stream_lines(io.BytesIO(piece.data), piece.name, piece.line):
         try:
             if isinstance(line, DamageError):
                 raise line
             if line := line.strip(" \t\r\n"):
-                yield number, parse_json(line, path, number)
+                row = parse_json(line, piece.name, number)
+                yield _document(row, f"{piece.name}:{number}", cleaning)
         except DamageError as error:
             tally.damage(error)
 
 
-def _file_as_rows(path: Path, tally: _Tally) -> Iterator[tuple[int, object]]:
+def _json(piece: Piece, cleaning: Cleaning, tally: Tally) -> Iterator[Document]:
     try:
-        yield from json_rows(read_whole(path), path)
+        for number, row in json_rows(decode(piece.data, piece.name), piece.name):
+            try:
+                yield _document(row, f"{piece.name}:{number}", cleaning)
+            except DamageError as error:
+                tally.damage(error)
     except DamageError as error:
         tally.damage(error)
+
+
+def _document(row: Any, where: str, clean: Callable[[str], str]) -> Document:
+    text, untrained = marked(row, where, clean)
+    return Document(text, where, untrained=untrained)
+
+
+def _damage(piece: Piece, cleaning: Cleaning, tally: Tally) -> Iterator[Document]:
+    tally.damage(DamageError(piece.data.decode("utf-8")))
+    return iter(())

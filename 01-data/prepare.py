@@ -1,164 +1,198 @@
-"""From a source to a corpus: train.jsonl, val.jsonl and stats.json in one folder, all or nothing.
+"""From sources to a corpus: train.jsonl, val.jsonl and stats.json in one folder, all or nothing.
 
-The same source and seed give the same bytes on every machine. It neither filters nor deduplicates.
+The same sources and options give the same bytes on every machine, with any number of workers, and however
+often the work was interrupted: the same command goes on where it stopped.
 Run it as `chronos data prepare --text PATH|stories --out-dir DIR`.
 """
 
-import contextlib
-import hashlib
-import json
-from collections.abc import Iterator
+import dataclasses
+import itertools
+import os
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from chronos.console import ChronosError, Progress
-from chronos.data.documents import Document, read_documents, text_files
-from chronos.data.stories import stories
-from chronos.files import atomic_directory, write_json
+from chronos.data import blocks, quality_report, work
+from chronos.data.assembling import Corpus, assemble
+from chronos.data.config import DEFAULT, Options
+from chronos.data.documents import Tally, check_on_damage
+from chronos.data.inputs import Input
+from chronos.data.mixing import Source
+from chronos.data.records import Made, Recipe, block_path, read_summary
+from chronos.data.workers import Task, run
+from chronos.files import atomic_directory, explain_os_errors, fsync_tree, write_json
+from chronos.settings import threads
 
+FILES = {"train.jsonl", "val.jsonl", "stats.json"}
 STORIES_COUNT = 8000  # about 3 MB
-PIECE = 8 << 20  # characters of one row; longer plain texts are cut into several, at line ends
 
 
-class _Part:
-    """One side of the split, written row by row: counts and a running hash."""
+class Interrupted(ChronosError):
+    """Ctrl-C: what is done is kept."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.file = open(path, "wb")  # noqa: SIM115 (closed by _Split)
-        self.sha256 = hashlib.sha256()
-        self.documents = self.characters = self.bytes = 0
-
-    def add(self, text: str) -> None:
-        row = json.dumps({"text": text}, ensure_ascii=False).encode("utf-8") + b"\n"
-        self.file.write(row)
-        self.sha256.update(row)
-        self.documents += 1
-        self.characters += len(text)
-        self.bytes += len(text.encode("utf-8"))
-
-    def stats(self) -> dict[str, Any]:
-        return {
-            "file": self.path.name,
-            "documents": self.documents,
-            "characters": self.characters,
-            "bytes": self.bytes,
-            "sha256": self.sha256.hexdigest(),
-        }
-
-
-class _Split:
-    """The two sides, and the rule by which a document falls to one of them."""
-
-    def __init__(self, folder: Path, seed: int, val_fraction: float):
-        self.folder, self.seed, self.val_fraction = folder, seed, val_fraction
-        self.start(cut=int(val_fraction * 2**64))
-
-    def start(self, cut: int) -> None:
-        """Rows with a hash below `cut` are validation."""
-        self.cut, self.lowest, self.highest = cut, 2**64, -1
-        self.train, self.val = _Part(self.folder / "train.jsonl"), _Part(self.folder / "val.jsonl")
-
-    def close(self) -> None:
-        self.train.file.close()
-        self.val.file.close()
-
-    def add(self, document: Document) -> None:
-        if document.plain:
-            self._add_plain(document.text)
-        else:
-            self._add_row(document.text)
-
-    def _add_plain(self, text: str) -> None:
-        at = int(len(text) * (1 - self.val_fraction))
-        train, val = text[:at], text[at:]
-        if not (train.strip() and val.strip()):
-            train, val = text, ""
-        for part, side in ((self.train, train), (self.val, val)):
-            for piece in pieces(side):
-                part.add(piece)
-
-    def _add_row(self, text: str) -> None:
-        digest = hashlib.sha256(f"{self.seed}\n{text}".encode()).digest()
-        place = int.from_bytes(digest[:8], "big")
-        self.lowest, self.highest = min(self.lowest, place), max(self.highest, place)
-        (self.val if place < self.cut else self.train).add(text)
-
-    def balance(self, source: object) -> None:
-        """Few rows may all fall to one side: then the lowest (or the highest) one goes to the other."""
-        full, empty = (self.train, self.val) if self.train.documents else (self.val, self.train)
-        if empty.documents:
-            return
-        if self.lowest >= self.highest:
-            raise ChronosError(
-                "too short to be split into training and validation",
-                where=source,
-                got=f"{full.characters} characters in {full.documents} document(s)",
-                mend="give more text",
-            )
-        cut = self.lowest + 1 if full is self.train else self.highest
-        self.close()
-        everything = full.path.rename(self.folder / "all.jsonl")
-        self.start(cut)
-        with open(everything, "rb") as rows:
-            for row in rows:
-                self._add_row(json.loads(row)["text"])
-        everything.unlink()
-
-
-def pieces(text: str, size: int = PIECE) -> Iterator[str]:
-    """Cut a long text at the last line end before each `size` characters; joined they are the text."""
-    start = 0
-    while start < len(text):
-        stop = start + size
-        if stop < len(text):
-            stop = text.rfind("\n", start, stop) + 1 or stop
-        yield text[start:stop]
-        start = stop
+    exit_code = 130
 
 
 def prepare(
-    source: str | Path,
+    source: str | Path | Sequence[Source],
     out_dir: Path | str,
     *,
     seed: int = 0,
     val_fraction: float = 0.1,
     stories_count: int = STORIES_COUNT,
     on_damage: str = "fail",
+    options: Options = DEFAULT,
+    num_workers: int = 1,
 ) -> dict[str, Any]:
     """Write `out_dir`/train.jsonl, val.jsonl ({"text"} rows) and stats.json; return the statistics.
 
-    `source` is "stories" or a path. Plain texts are split by position (validation is the end), rows by a
-    hash of seed and text, so that equal rows fall on one side. Raises ChronosError, leaving `out_dir` as
-    it was, for unreadable or empty sources and for those too short to be split.
+    `source` is "stories", "python-docs" or a path; several Sources are mixed by weight. A row has
+    "untrained" where not all of it is trained on (rows.py). Plain texts are split by position (validation is
+    the end), rows by a hash of seed and text, so that equal rows fall on one side. `num_workers` processes
+    make the rows, 0 meaning one a core. Where quality is judged, quality.svg is drawn.
+
+    Work goes on in a hidden folder beside `out_dir` and is kept there if the process is killed. Raises
+    ChronosError, leaving `out_dir` as it was, for unreadable or empty sources, for those too short to be
+    split, for a second process with the same `out_dir`, and Interrupted after Ctrl-C.
     """
     if not 0 < val_fraction < 1:
         raise ChronosError("val_fraction must lie between 0 and 1", got=val_fraction)
-    documents, origin, total = _open_source(source, seed, stories_count, on_damage)
+    if num_workers < 0:
+        raise ChronosError("num_workers must be 0 (all cores) or more", got=num_workers)
+    check_on_damage(on_damage)
+    sources = _sources(source)
+    inputs = [Input(each, seed, stories_count) for each in sources]
+    recipe = Recipe(seed, val_fraction, on_damage, options)
+    _refuse_strangers(out_dir)
+    plan = {
+        "inputs": [each.identity() for each in inputs],
+        "sources": [dataclasses.asdict(each) | {"path": str(each.path)} for each in sources],
+        "recipe": dataclasses.asdict(recipe),
+        "python": sys.version_info[:2],  # its Unicode tables
+        "block": blocks.BLOCK,
+    }
+    try:
+        with work.workspace(out_dir, plan) as folder:
+            making = _Making(inputs, sources, recipe, folder)
+            making.run(num_workers or threads())
+            return _finish(making, Path(out_dir))
+    except KeyboardInterrupt:
+        line = "interrupted: what is done is kept; run the same command again to go on"
+        raise Interrupted(line) from None
+
+
+def _sources(source: str | Path | Sequence[Source]) -> tuple[Source, ...]:
+    if isinstance(source, str | Path):
+        return (Source(str(source)),)
+    if not source:
+        raise ChronosError("nothing to prepare", expected="at least one source")
+    return tuple(source)
+
+
+def _refuse_strangers(out_dir: Path | str) -> None:
+    """Before the work, not after it: a folder that this command could not replace."""
+    path = Path(out_dir)
+    names = set(os.listdir(path)) if path.is_dir() else set()
+    if (path.exists() and not path.is_dir()) or (names and not names & FILES):
+        what = "refusing to replace it: it holds other things than this command writes"
+        raise ChronosError(what, where=out_dir, mend="give a new or an empty folder")
+
+
+class _Making:
+    """All blocks of all sources: which are done, what they hold, and the making of those that are not."""
+
+    def __init__(self, inputs: Sequence[Input], sources: tuple[Source, ...], recipe: Recipe, folder: Path):
+        self.inputs, self.sources, self.recipe, self.folder = inputs, sources, recipe, folder
+        self.owners: list[int] = []
+        self.sizes: list[int] = []
+        self.summaries: dict[int, dict[str, Any]] = {}
+        self.done = work.done(folder)
+
+    def run(self, workers: int) -> None:
+        """Make what is not made yet. Warns of what is left out; ChronosError for a source without text."""
+        sizes = [each.size for each in self.inputs]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        tasks = self._tasks()
+        first = list(itertools.islice(tasks, 2))  # a single block is not worth a process
+        with Progress(total or None, "preparing text", unit="B") as bar:
+            for number, summary in run(
+                itertools.chain(first, tasks), self.recipe, self.folder, min(workers, len(first))
+            ):
+                self.summaries[number] = summary
+                bar.update(sum(self.sizes[made] for made in self.summaries), blocks=len(self.summaries))
+        for number, source in enumerate(self.sources):
+            self._report(number, source)
+
+    def _tasks(self) -> Iterator[Task]:
+        for owner, source in enumerate(self.inputs):
+            for pieces in blocks.gathered(source.pieces(self.recipe.val_fraction)):
+                number = len(self.owners)
+                self.owners.append(owner)
+                self.sizes.append(sum(len(piece.data) for piece in pieces))
+                if number not in self.done or not self._recall(number):
+                    yield number, pieces
+
+    def _recall(self, number: int) -> bool:
+        """Take over a block that an earlier process has made, if its file is whole."""
+        try:
+            self.summaries[number] = read_summary(block_path(self.folder, number))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return False
+        return True
+
+    def _report(self, number: int, source: Source) -> None:
+        tally = self.tally(number)
+        tally.report(source.path)
+        if not any(self.summaries[block]["rows"] for block in self._blocks(number)):
+            raise ChronosError("the filters have left nothing", where=source.path, mend="choose fewer")
+
+    def tally(self, number: int | None = None) -> Tally:
+        """What was kept and left out of a source, or of all."""
+        tally = Tally(skip=True)
+        for block in self._blocks(number):
+            summary = self.summaries[block]
+            tally.kept += summary["kept"]
+            tally.empty += summary["empty"]
+            tally.count(summary["damaged"], summary["reasons"])
+        return tally
+
+    def _blocks(self, number: int | None) -> list[int]:
+        return [block for block, owner in enumerate(self.owners) if number in (None, owner)]
+
+    def corpus(self) -> Corpus:
+        """The blocks, all of them made."""
+        counts = tuple(self.summaries[block]["rows"] for block in range(len(self.owners)))
+        made = Made(self.folder, counts)
+        recipe = self.recipe
+        return Corpus(made, tuple(self.owners), self.sources, recipe.val_fraction, recipe.options)
+
+
+def _finish(making: _Making, out_dir: Path) -> dict[str, Any]:
+    """Write the corpus in the working folder, then put it into place."""
+    recipe, corpus = making.recipe, making.corpus()
+    place = making.folder / "corpus"
+    with explain_os_errors(place):
+        place.mkdir(exist_ok=True)
+        sides = assemble(corpus, place)
+    origins = [each.origin() for each in making.inputs]
+    stats: dict[str, Any] = {"version": 1, "source": origins[0] if len(origins) == 1 else origins}
+    stats |= {"seed": recipe.seed, "val_fraction": recipe.val_fraction}
+    if recipe.options != DEFAULT:
+        stats["options"] = dataclasses.asdict(recipe.options)
+    for key in ("documents", "characters", "bytes"):
+        stats[key] = sum(sides[side][key] for side in ("train", "val"))
+    tally = making.tally()
+    stats |= sides
+    stats["left_out"] = {"damaged": tally.damaged, "empty": tally.empty, "reasons": tally.reasons}
+    summaries = [making.summaries[block] for block in range(len(corpus.made.counts))]
+    if quality := quality_report.report(corpus.made, recipe.options, summaries, place):
+        stats["quality"] = quality
+    write_json(place / "stats.json", stats)
+    fsync_tree(place)
     with atomic_directory(out_dir) as folder:
-        with contextlib.closing(_Split(folder, seed, val_fraction)) as split:
-            with Progress(total, "preparing text", unit="B") as bar:
-                for document in documents:
-                    split.add(document)
-                    bar.update(split.train.bytes + split.val.bytes)
-            split.balance(source)
-        stats = {"version": 1, "source": origin, "seed": seed, "val_fraction": val_fraction}
-        sides = {"train": split.train.stats(), "val": split.val.stats()}
-        for key in ("documents", "characters", "bytes"):
-            stats[key] = sum(side[key] for side in sides.values())
-        stats |= sides
-        write_json(folder / "stats.json", stats)
+        for name in sorted(os.listdir(place)):
+            os.replace(place / name, folder / name)
     return stats
-
-
-def _open_source(
-    source: str | Path, seed: int, count: int, on_damage: str
-) -> tuple[Iterator[Document], dict[str, Any], int | None]:
-    """The documents, what stats.json says of their origin, and their size in bytes if it is known."""
-    if source == "stories":
-        told = (Document(text, "stories") for text in stories(count, seed))
-        return told, {"kind": "stories", "count": count}, None
-    files = text_files(source)
-    kind = "folder" if Path(source).is_dir() else "file"
-    size = sum(file.stat().st_size for file in files)
-    return read_documents(source, on_damage), {"kind": kind, "path": str(source), "files": len(files)}, size

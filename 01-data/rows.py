@@ -1,4 +1,4 @@
-"""Rows of JSON and how each becomes text: plain, instruction, Kayla and chat rows.
+"""Rows of JSON and how each becomes text, with what is trained on: plain, instruction, Kayla and chat rows.
 
 Parses strictly (no NaN, no lone surrogates) and refuses rows that it does not know, by file:line.
 Used through `chronos.data.documents`, which finds the rows in .json and .jsonl files.
@@ -7,12 +7,16 @@ Used through `chronos.data.documents`, which finds the rows in .json and .jsonl 
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from chronos.data.decoding import DamageError, refuse_surrogates
 
 KNOWN = "text, instruction with output or response, or messages"
+
+Ranges = tuple[tuple[int, int], ...]
+Clean = Callable[[str], str]
+Part = tuple[str, bool]  # a stretch of text, and whether it is trained on
 
 
 def _no_constant(name: str) -> Any:
@@ -60,62 +64,137 @@ def _item_lines(text: str, at: int) -> Iterator[int]:
 
 
 def render(row: Any, where: object) -> str:
-    """The text of one row; DamageError for a row of no known kind.
+    """The text of one row, as `marked` gives it, without the marks."""
+    return marked(row, where)[0]
 
-    - {"text"}: itself.
-    - {"instruction", "input"?, "output" or "response"}: the layout below; Kayla rows add "feelings" and
-      "thought-process" to it. Field names may be in any case.
+
+def marked(row: Any, where: object, clean: Clean = str) -> tuple[str, Ranges]:
+    """The text of one row, each part of it cleaned, and the ranges of it that a loss leaves out.
+
+    - {"text"}: itself, all trained on but the character ranges [start, end) in "untrained", if given.
+    - {"instruction", "input"?, "output" or "response"}: the layout of this file; Kayla rows add "feelings"
+      and "thought-process" to it. Field names may be in any case.
     - {"messages": [{"role", "content"}]}: the same layout, turn after turn.
+
+    Trained on is what a model has to say at inference: the prompt ends with the header of the first section
+    that is to be learned (so "### Response:\n", or "### Thought Process:\n" where there is a thought, is
+    given, not learned), and from there on everything is learned. After a thought that includes the header
+    "### Response:\n", for the model that thinks has to go on to answer by itself. An answer that another
+    turn follows is ended by "\n\n### Instruction:", learned too: it is what chat stops at.
+
+    Raises DamageError for a row of no known kind and for lone surrogates.
     """
     if not isinstance(row, dict):
         raise DamageError("a row must be an object", where=where, got=_kind(row))
     fields = {str(key).lower(): value for key, value in row.items()}
     if "text" in fields:
-        text = _string(fields, "text", where)
+        parts = _text_parts(_string(fields, "text", where), fields.get("untrained"), where)
     elif "messages" in fields:
-        text = _render_messages(fields["messages"], where)
+        parts = _merged(_message_parts(fields["messages"], where, clean))
     elif "instruction" in fields:
-        text = _render_instruction(fields, where)
+        parts = _merged(_instruction_parts(fields, where, clean))
     else:
         names = ", ".join(sorted(fields)[:8]) or "no fields"
         raise DamageError("unknown kind of row", where=where, expected=KNOWN, got=names)
+    if "text" in fields:
+        parts = [(clean(text), trained) for text, trained in parts]
+    text = "".join(text for text, _ in parts)
     refuse_surrogates(text, where)
-    return text
+    return text, _ranges(parts)
 
 
-def _render_instruction(fields: dict[str, Any], where: object) -> str:
+def _text_parts(text: str, ranges: Any, where: object) -> list[Part]:
+    """Cut a text at its marks; touching marks stay two, so that a row is read back as it was written."""
+    parts, at = [], 0
+    for start, stop in _checked(ranges, len(text), where):
+        parts += [(text[at:start], True), (text[start:stop], False)]
+        at = stop
+    return [*parts, (text[at:], True)]
+
+
+def _checked(ranges: Any, length: int, where: object) -> Iterable[tuple[int, int]]:
+    expected = f"sorted, disjoint [start, end) pairs within 0 … {length}"
+    at = 0
+    for pair in [] if ranges is None else ranges if isinstance(ranges, list) else [ranges]:
+        whole = isinstance(pair, list) and len(pair) == 2 and all(type(bound) is int for bound in pair)
+        if not whole or not at <= pair[0] < pair[1] <= length:
+            raise DamageError("field 'untrained' is damaged", where=where, expected=expected, got=repr(pair))
+        at = pair[1]
+    return [] if ranges is None else ranges
+
+
+def _ranges(parts: Iterable[Part]) -> Ranges:
+    found, at = [], 0
+    for text, trained in parts:
+        if text and not trained:
+            found.append((at, at + len(text)))
+        at += len(text)
+    return tuple(found)
+
+
+def _merged(parts: Iterable[Part]) -> list[Part]:
+    groups = itertools.groupby(parts, key=lambda part: part[1])
+    return [("".join(text for text, _ in group), trained) for trained, group in groups]
+
+
+def _header(title: str) -> str:
+    return f"### {title}:\n"
+
+
+def _instruction_parts(fields: dict[str, Any], where: object, clean: Clean) -> Iterator[Part]:
     answer = "output" if "output" in fields or "response" not in fields else "response"
-    sections = [("Instruction", _string(fields, "instruction", where))]
-    for name, title in (("input", "Input"), ("feelings", "Feelings"), ("thought-process", "Thought Process")):
+    yield _header("Instruction") + clean(_string(fields, "instruction", where)) + "\n\n", False
+    for name, title in (("input", "Input"), ("feelings", "Feelings")):
         if fields.get(name):
-            sections.append((title, _string(fields, name, where)))
-    sections.append(("Response", _string(fields, answer, where)))
-    return _layout(sections)
+            yield _header(title) + clean(_string(fields, name, where)) + "\n\n", False
+    thinks = bool(fields.get("thought-process"))
+    if thinks:
+        yield _header("Thought Process"), False
+        yield clean(_string(fields, "thought-process", where)) + "\n\n", True
+    yield _header("Response"), thinks
+    yield clean(_string(fields, answer, where)), True
 
 
-def _render_messages(messages: Any, where: object) -> str:
-    """A system message opens the instruction that follows it."""
+def _message_parts(messages: Any, where: object, clean: Clean) -> Iterator[Part]:
+    """A system message opens the instruction that follows it, or is one where none does."""
     if not isinstance(messages, list) or not messages:
         raise DamageError("messages must be a list with something in it", where=where, got=_kind(messages))
-    sections, system = [], ""
-    for message in messages:
-        if not isinstance(message, dict):
-            raise DamageError("a message must be an object", where=where, got=_kind(message))
-        role, content = message.get("role"), _string(message, "content", where)
+    before, system = "", []
+    for role, content in [_turn(message, where) for message in messages]:
         if role == "system":
-            system += content + "\n\n"
-        elif role == "user":
-            sections.append(("Instruction", system + content))
-            system = ""
-        elif role == "assistant":
-            sections.append(("Response", content))
+            system.append(clean(content))
+            continue
+        if role == "assistant" and not system:
+            yield _gap(before) + _header("Response"), False
         else:
-            raise DamageError("unknown role", where=where, expected="system, user, assistant", got=repr(role))
-    return _layout(sections)
+            asked = "\n\n".join([*system, clean(content)] if role == "user" else system)
+            yield from _instruction(asked, before)
+            if role == "assistant":
+                yield "\n\n" + _header("Response"), False
+            system = []
+        if role == "assistant":
+            yield clean(content), True
+        before = role
+    if system:
+        yield from _instruction("\n\n".join(system), before)
 
 
-def _layout(sections: list[tuple[str, str]]) -> str:
-    return "\n\n".join(f"### {title}:\n{body}" for title, body in sections)
+def _turn(message: Any, where: object) -> tuple[str, str]:
+    if not isinstance(message, dict):
+        raise DamageError("a message must be an object", where=where, got=_kind(message))
+    role = message.get("role")
+    if role not in ("system", "user", "assistant"):
+        raise DamageError("unknown role", where=where, expected="system, user, assistant", got=repr(role))
+    return role, _string(message, "content", where)
+
+
+def _instruction(asked: str, before: str) -> Iterator[Part]:
+    yield _gap(before) + "### Instruction:", before == "assistant"
+    yield "\n" + asked, False
+
+
+def _gap(before: str) -> str:
+    return "\n\n" if before else ""
 
 
 def _string(fields: dict[str, Any], name: str, where: object) -> str:

@@ -1,16 +1,19 @@
-"""Reading a person's text: encodings, row kinds, and every kind of damage told as one line."""
+"""Reading a person's text: encodings, files of every kind, and every kind of damage told as one line."""
 
+import gzip
 import json
+import lzma
 import os
 import sys
+import zipfile
 
 import pytest
 
 from chronos.console import ChronosError
-from chronos.data import decoding
+from chronos.data import blocks, decoding
 from chronos.data.decoding import DamageError
 from chronos.data.documents import read_documents
-from chronos.data.rows import parse_json, render
+from chronos.data.rows import parse_json
 
 
 def texts(path, **options):
@@ -79,71 +82,6 @@ def test_sources_name_file_and_line(tmp_path):
     ]
 
 
-KAYLA = {"Instruction": "Hi", "feelings": "{Calm:0.9}", "thought-process": "Greet.", "output": "Hello"}
-CHAT = [
-    {"role": "system", "content": "Be kind."},
-    {"role": "user", "content": "Hi"},
-    {"role": "assistant", "content": "Hello"},
-    {"role": "user", "content": "Bye"},
-    {"role": "assistant", "content": "See you"},
-]
-
-
-@pytest.mark.parametrize(
-    ("row", "text"),
-    [
-        ({"text": " as it is ", "meta": 3}, " as it is "),
-        (
-            {"instruction": "Add", "input": "1 2", "output": "3"},
-            "### Instruction:\nAdd\n\n### Input:\n1 2\n\n### Response:\n3",
-        ),
-        ({"instruction": "Add", "input": "", "response": "3"}, "### Instruction:\nAdd\n\n### Response:\n3"),
-        (
-            KAYLA,
-            "### Instruction:\nHi\n\n### Feelings:\n{Calm:0.9}\n\n### Thought Process:\nGreet.\n\n"
-            "### Response:\nHello",
-        ),
-        (
-            {**KAYLA, "feelings": None},
-            "### Instruction:\nHi\n\n### Thought Process:\nGreet.\n\n### Response:\nHello",
-        ),
-        (
-            {"messages": CHAT},
-            "### Instruction:\nBe kind.\n\nHi\n\n### Response:\nHello\n\n"
-            "### Instruction:\nBye\n\n### Response:\nSee you",
-        ),
-    ],
-)
-def test_row_layouts(row, text):
-    assert render(row, "x:1") == text
-
-
-@pytest.mark.parametrize(
-    ("row", "says"),
-    [
-        ([1], "a row must be an object, got a list"),
-        ("text", "got a string"),
-        (3, "got a number"),
-        (None, "got nothing"),
-        ({}, "got no fields"),
-        ({"title": "x"}, "unknown kind of row"),
-        ({"text": 3}, "field 'text' must be a string, got a number"),
-        ({"instruction": "x"}, "field 'output' must be a string, got nothing"),
-        ({"instruction": None, "output": "x"}, "field 'instruction' must be a string"),
-        ({"instruction": "x", "output": "y", "thought-process": ["z"]}, "'thought-process' must be a string"),
-        ({"messages": []}, "messages must be a list with something in it"),
-        ({"messages": ["hi"]}, "a message must be an object"),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "unknown role"),
-        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "'content' must be a string"),
-        ({"text": "half \ud83d"}, "lone surrogate U+D83D"),
-    ],
-)
-def test_rows_that_are_refused(row, says):
-    with pytest.raises(DamageError) as caught:
-        render(row, "rows.jsonl:7")
-    assert str(caught.value).startswith("rows.jsonl:7: ") and says in str(caught.value)
-
-
 @pytest.mark.parametrize(
     "line",
     [
@@ -186,8 +124,10 @@ def test_damaged_files_of_a_folder_can_be_skipped(tmp_path, capsys):
     assert "skipped 2 damaged" in capsys.readouterr().err
 
 
-def test_an_endless_line_is_damage_and_is_never_held(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("block", [300, 8 << 20])
+def test_an_endless_line_is_damage_and_is_never_held(tmp_path, monkeypatch, capsys, block):
     monkeypatch.setattr(decoding, "LINE_LIMIT", 1000)
+    monkeypatch.setattr(blocks, "BLOCK", block)
     file = tmp_path / "rows.jsonl"
     long = '{"text": "' + "x" * 4_000_000 + '"}\n'
     file.write_text('{"text": "a"}\n' + long + '{"text": "b"}\n')
@@ -247,17 +187,111 @@ def test_a_loop_of_folders_is_told_and_a_link_is_followed(tmp_path):
     assert "leads back to a folder around it" in refusal(tmp_path)
 
 
-def test_json_test_suite_line_by_line(shared, tmp_path):
+def test_json_test_suite_text_by_text(shared):
     """283 texts: the valid ones parse, each invalid one is refused with file:line."""
     accepted = rejected = 0
     for file in sorted((shared / "data" / "badinput").iterdir()):
-        place = rf"{file.name}:1"
         try:
             parse_json(decoding.decode(file.read_bytes(), file.name), file.name)
         except DamageError as error:
-            assert file.name.startswith("n_") and str(error).startswith(place[:-1]), error
+            assert file.name.startswith("n_") and str(error).startswith(f"{file.name}:"), error
             rejected += 1
         else:
             assert file.name.startswith("y_"), file.name
             accepted += 1
     assert (accepted, rejected) == (95, 188)
+
+
+def test_json_test_suite_as_lines_of_a_file(shared, tmp_path):
+    """Each text that is one line, in a .jsonl: damage and what is no row are told by file:line."""
+    suite = sorted((shared / "data" / "badinput").iterdir())
+    suite = [file for file in suite if b"\n" not in file.read_bytes().strip(b" \t\r\n")]
+    rows = tmp_path / "rows.jsonl"
+    seen = {"y_": 0, "n_": 0}
+    for file in suite:
+        text = file.read_bytes().strip(b" \t\r\n")
+        rows.write_bytes(b'{"text": "before"}\n' + text + b'\n{"text": "after"}\n')
+        if not text:  # a blank line is no text, neither good nor bad
+            assert texts(rows) == ["before", "after"]
+            continue
+        said = refusal(rows)
+        assert said.startswith(f"{rows}:2: "), (file.name, said)
+        as_a_row = any(f"{rows}:2: {what}" in said for what in ("a row must be", "unknown kind of row"))
+        assert as_a_row == file.name.startswith("y_"), (file.name, said)
+        assert texts(rows, on_damage="skip") == ["before", "after"]
+        seen[file.name[:2]] += 1
+    assert seen["y_"] > 85 and seen["n_"] > 170
+
+
+def test_a_large_plain_text_comes_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "WHOLE", 1000)
+    monkeypatch.setattr(blocks, "BLOCK", 300)
+    text = "".join(f"Zeile {i} — ünï 🐈\r\n" for i in range(200))
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+        (tmp_path / "a.txt").write_bytes(text.encode(encoding))
+        found = texts(tmp_path / "a.txt")
+        assert len(found) > 10 and "".join(found) == text.replace("\r\n", "\n")
+    (tmp_path / "a.txt").write_bytes("🐈".encode() * 2000)  # one line, of which no character is torn
+    assert "".join(texts(tmp_path / "a.txt")) == "🐈" * 2000
+
+
+def test_damage_in_a_large_plain_text_is_named_by_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(blocks, "WHOLE", 1000)
+    monkeypatch.setattr(blocks, "BLOCK", 300)
+    lines = [f"line {i:04}\n".encode() for i in range(1, 401)]
+    lines[299] = b"caf\xe9\n"
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"".join(lines))
+    assert refusal(file).startswith(f"{file}:300: byte 0xe9 is not UTF-8")
+    kept = "".join(texts(file, on_damage="skip"))
+    assert 3000 < len(kept) < 4000 and "line 0250" in kept and "line 0400" in kept
+    assert f"{file}:300" in capsys.readouterr().err
+
+
+def test_damage_in_utf_16_rows_ends_the_file(tmp_path, capsys):
+    file = tmp_path / "a.jsonl"
+    row = json.dumps({"text": "one" * 100_000}).encode("utf-16-le") + b"\n\0"
+    file.write_bytes(b"\xff\xfe" + row * 3 + b"\x00\xd8a\x00" + row)
+    assert refusal(file).startswith(f"{file}:4: byte 0x00 is not UTF-16-LE")
+    (tmp_path / "b.jsonl").write_text('{"text": "two"}')
+    assert texts(tmp_path, on_damage="skip")[-1] == "two"
+
+
+def test_packed_files_are_read(tmp_path):
+    rows = b'{"text": "one"}\n{"text": "two"}\n'
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(rows))
+    (tmp_path / "b.txt.xz").write_bytes(lzma.compress(b"plain"))
+    (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"not read"))
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as bundle:
+        bundle.writestr("x.json", '[{"text": "three"}]')
+        bundle.writestr("y.md", "four")
+    found = [(d.text, d.source.removeprefix(str(tmp_path)), d.plain) for d in read_documents(tmp_path)]
+    assert found == [
+        ("one", "/a.jsonl.gz:1", False),
+        ("two", "/a.jsonl.gz:2", False),
+        ("plain", "/b.txt.xz", True),
+        ("three", "/d.zip:x.json:1", False),
+        ("four", "/d.zip:y.md", True),
+    ]
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(rows)[:-9])
+    assert "a.jsonl.gz" in refusal(tmp_path / "a.jsonl.gz")
+    assert texts(tmp_path, on_damage="skip")[-1] == "four"
+
+
+def test_a_large_packed_text_is_split_by_position(tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "WHOLE", 1000)
+    monkeypatch.setattr(blocks, "BLOCK", 300)
+    text = "".join(f"line {i}\n" for i in range(1000)).encode()
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as bundle:
+        bundle.writestr("x.txt", "small")
+        bundle.writestr("y.txt", text)
+    (tmp_path / "y.txt.gz").write_bytes(gzip.compress(text))
+    (tmp_path / "y.txt").write_bytes(text)
+    sides = []
+    for name in ("d.zip", "y.txt.gz", "y.txt"):
+        pieces = [piece for piece in blocks.pieces_of(tmp_path / name, 0.2) if piece.encoded]
+        assert b"".join(piece.data for piece in pieces) == text
+        val = b"".join(piece.data for piece in pieces if piece.side == "val")
+        assert 0.19 * len(text) < len(val) < 0.2 * len(text) and val.startswith(b"line")
+        sides.append([(piece.data, piece.line, piece.side) for piece in pieces])
+    assert sides[0] == sides[1] == sides[2]
