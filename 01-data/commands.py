@@ -40,7 +40,7 @@ def register(subparsers: Any) -> None:
 
 def run_prepare(args: argparse.Namespace) -> dict[str, Any]:
     """Prepare a corpus and tell its numbers as a table."""
-    from chronos.data.prepare import STORIES_COUNT, prepare
+    from chronos.data.corpus.prepare import STORIES_COUNT, prepare
 
     if args.stories is not None and args.text != "stories":
         warn("--stories has no effect on --text PATH")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from chronos.console import ChronosError, warn
-from chronos.data.blocks import SUFFIXES, Piece, is_readable, pieces_of
 from chronos.data.cleaning import DEFAULT, Cleaning
+from chronos.data.corpus.blocks import SUFFIXES, Piece, is_readable, pieces_of
 from chronos.data.decoding import DamageError, decode, require_file, stream_lines
 from chronos.data.rows import json_rows, marked, parse_json
 

@@ -11,11 +11,11 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from chronos.console import ChronosError
+from chronos.console import ChronosError, warn
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:
@@ -48,6 +48,7 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
         with explain_os_errors(path):
             beside.mkdir(parents=True)
             yield beside
+            refuse_strangers(path, os.listdir(beside))
             _put_in_place(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -55,7 +56,6 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
 
 def _put_in_place(beside: Path, path: Path) -> None:
     """fsync a finished directory and let it take the name `path`; what stood there is removed."""
-    _refuse_strangers(path, beside)
     fsync_tree(beside)
     old = _beside(path)
     try:
@@ -78,38 +78,49 @@ def resumable_directory(path: Path | str, made_of: Any) -> Iterator[Path]:
 
     A run that was killed, interrupted or out of space leaves it, and the next one with the same `made_of` (a
     JSON value that names everything the content follows from) gets it back as it was; another `made_of`
-    starts afresh. Any other error removes it. Whoever fills it must be able to tell what in it is whole. A
-    second process at the same time is refused.
+    starts afresh, with a notice. Any other error removes it, but for those that say `keeps_work`. Whoever
+    fills it must be able to tell what in it is whole. A second process at the same time is refused.
     """
     path = _real(path)
-    partial, lock = path.parent / f".{path.name}.partial", path.parent / f".{path.name}.lock"
+    partial = path.parent / f".{path.name}.partial"
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(lock, path):
-            note = partial / MADE_OF
-            wanted = json.dumps(made_of, ensure_ascii=False, sort_keys=True)
-            if not note.is_file() or note.read_text(encoding="utf-8") != wanted:
-                shutil.rmtree(partial, ignore_errors=True)
-                partial.mkdir()
-                write_atomic(note, wanted)
-            for left in partial.rglob(".*.tmp"):  # by a write that was killed before its rename
-                left.unlink(missing_ok=True)
+        with exclusive(path.parent / f".{path.name}.lock", path):
+            _begin_or_go_on(partial, path, json.dumps(made_of, ensure_ascii=False, sort_keys=True))
             try:
                 yield partial
             except Exception as error:
-                if not isinstance(error, OSError) and not isinstance(error.__cause__, OSError):
+                lasting = getattr(error, "keeps_work", False)
+                if not (lasting or isinstance(error, OSError) or isinstance(error.__cause__, OSError)):
                     shutil.rmtree(partial, ignore_errors=True)
                 raise
-            note.unlink()
+            (partial / _MADE_OF).unlink()
+            refuse_strangers(path, os.listdir(partial))
             _put_in_place(partial, path)
 
 
-MADE_OF = "made-of.json"
+_MADE_OF = "made-of.json"
+
+
+def _begin_or_go_on(partial: Path, path: Path, wanted: str) -> None:
+    """Leave in `partial` what an earlier run has made of the same, or make it an empty folder."""
+    note = partial / _MADE_OF
+    if not note.is_file() or note.read_text(encoding="utf-8") != wanted:
+        if note.is_file():
+            warn(f"{path}: unfinished work with other options or inputs is discarded")
+        if partial.exists():  # aside first: a process that is just ending may still write into it
+            aside = _beside(partial)
+            os.replace(partial, aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        partial.mkdir()
+        write_atomic(note, wanted)
+    for left in partial.rglob(".*.tmp"):  # by a write that was killed before its rename
+        left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _locked(lock: Path, path: Path) -> Iterator[None]:
-    """Hold a lock file that the system lets go when the process ends, however it ends."""
+def exclusive(lock: Path, where: Path | str) -> Iterator[None]:
+    """Hold a lock file, which ends with the process, however that ends. ChronosError if another has it."""
     with open(lock, "a+b") as file:
         try:
             if os.name == "nt":
@@ -123,7 +134,8 @@ def _locked(lock: Path, path: Path) -> Iterator[None]:
             if os.name != "nt" and os.fstat(file.fileno()).st_nlink == 0:
                 raise BlockingIOError  # its last holder removed it a moment ago
         except OSError:
-            raise ChronosError("another process is making this", where=path, mend="wait for it") from None
+            mend = "wait for it, or give another folder"
+            raise ChronosError("another process is at work here", where=where, mend=mend) from None
         try:
             yield
         finally:
@@ -136,13 +148,13 @@ def _real(path: Path | str) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _refuse_strangers(old: Path, new: Path) -> None:
-    if not old.exists():
-        return
-    names = set(os.listdir(old)) if old.is_dir() else None
-    if names is None or (names and not names & set(os.listdir(new))):
+def refuse_strangers(folder: Path | str, names: Iterable[str]) -> None:
+    """ChronosError for a file, and for a folder that holds things but none of these names: not ours."""
+    folder = Path(folder)
+    there = set(os.listdir(folder)) if folder.is_dir() else set()
+    if (folder.exists() and not folder.is_dir()) or (there and not there & set(names)):
         what = "refusing to replace it: it holds other things than this command writes"
-        raise ChronosError(what, where=old, mend="give a new or an empty folder")
+        raise ChronosError(what, where=folder, mend="give a new or an empty folder")
 
 
 def _exchange(a: Path, b: Path) -> bool:

@@ -4,7 +4,6 @@ A folder holds NAME-00000.jsonl … ({"text", "title", "url", "licence"}), manif
 fetched. Nothing happens unless somebody calls it: `chronos data fetch NAME --out-dir DIR`.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -18,7 +17,7 @@ from chronos.data.decoding import clean, refuse_surrogates
 from chronos.data.sources import GENERATED, arxiv, feeds, gutenberg, huggingface, wikipedia
 from chronos.data.sources.network import Network
 from chronos.data.sources.store import Resource, Row, Source, Store
-from chronos.files import explain_os_errors, fsync_directory, read_json, sha256_file, write_json
+from chronos.files import exclusive, explain_os_errors, fsync_directory, read_json, sha256_file, write_json
 from chronos.settings import did_you_mean
 
 SHARD = 64 << 20  # bytes of one .jsonl, about
@@ -52,7 +51,7 @@ def fetch(
     out_dir = Path(out_dir)
     with explain_os_errors(out_dir):
         (out_dir / ".raw").mkdir(parents=True, exist_ok=True)
-    with _alone(out_dir):
+    with exclusive(out_dir / ".raw" / "lock", out_dir):
         manifest = _Manifest(out_dir, name)
         manifest.refuse_other_limit(limit)
         store = Store(
@@ -306,22 +305,3 @@ class _Writer:
             self.file.close()
         for shard in self.shards:
             _new(self.folder / shard["file"]).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Refuse a second process that fetches into the same folder; the lock goes with the process."""
-    with open(folder / ".raw" / "lock", "a+b") as lock:
-        try:
-            if os.name == "nt":
-                import msvcrt
-
-                msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            what = "another process is fetching into this folder"
-            raise ChronosError(what, where=folder, mend="wait for it, or give another --out-dir") from None
-        yield

@@ -10,7 +10,8 @@ import zipfile
 import pytest
 
 from chronos.console import ChronosError
-from chronos.data import blocks, decoding
+from chronos.data import decoding
+from chronos.data.corpus import blocks
 from chronos.data.decoding import DamageError
 from chronos.data.documents import read_documents
 from chronos.data.rows import parse_json

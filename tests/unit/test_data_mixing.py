@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronos.console import ChronosError
-from chronos.data.config import Options
-from chronos.data.mixing import Source, mixed, parse_source, units
-from chronos.data.prepare import prepare
+from chronos.data.corpus.config import Options
+from chronos.data.corpus.mixing import Source, mixed, parse_source, units
+from chronos.data.corpus.prepare import prepare
 
 
 def reader(name, sizes):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from chronos.console import ChronosError
-from chronos.data import duplicates, near
-from chronos.data.config import Options
-from chronos.data.prepare import prepare
-from chronos.data.records import same_key
+from chronos.data.corpus import duplicates, near
+from chronos.data.corpus.config import Options
+from chronos.data.corpus.prepare import prepare
+from chronos.data.corpus.records import same_key
 
 WORDS = [f"w{i}" for i in range(5000)]
 

@@ -8,11 +8,13 @@ import sys
 import pytest
 
 from chronos.console import ChronosError
-from chronos.data import blocks, commands, work
+from chronos.data import commands
 from chronos.data.cleaning import Cleaning
-from chronos.data.config import Options
-from chronos.data.prepare import prepare
-from chronos.data.records import cut
+from chronos.data.corpus import blocks
+from chronos.data.corpus import prepare as making
+from chronos.data.corpus.config import Options
+from chronos.data.corpus.prepare import prepare
+from chronos.data.corpus.records import cut
 from chronos.settings import build, dump
 
 
@@ -236,7 +238,7 @@ def test_python_docs_are_a_source(tmp_path, monkeypatch):
     from chronos.data.sources import python_docs
 
     told = [Document(f"docs of module {i}", f"m{i}", untrained=((0, 4),)) for i in range(30)]
-    monkeypatch.setattr(python_docs, "documents", lambda: iter(told))
+    monkeypatch.setattr(python_docs, "documents", lambda installed: iter(told))
     stats = prepare("python-docs", tmp_path / "out")
     assert stats["source"]["kind"] == "python-docs" and stats["documents"] == 30
     assert '"untrained": [[0, 4]]}' in (tmp_path / "out" / "train.jsonl").read_text()
@@ -252,7 +254,7 @@ def test_options_are_a_configuration():
 
 @pytest.mark.parametrize("name", ["somebody.txt", "train"])
 def test_a_folder_with_other_things_is_refused_before_the_work(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(work, "workspace", lambda *_: pytest.fail("work began"))
+    monkeypatch.setattr(making, "resumable_directory", lambda *_: pytest.fail("work began"))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text("precious")
     with pytest.raises(ChronosError, match="refusing to replace it"):

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from chronos.console import ChronosError
-from chronos.data.config import Options
-from chronos.data.prepare import prepare
-from chronos.data.quality import broken, script, statistics
-from chronos.data.rules import RULES, SETS, STATISTICS, check_filters, chosen
+from chronos.data.corpus.config import Options
+from chronos.data.corpus.prepare import prepare
+from chronos.data.corpus.quality import broken, script, statistics
+from chronos.data.corpus.rules import RULES, SETS, STATISTICS, check_filters, chosen
 
 GOOD = """\
 The keeper of the lighthouse went down to the river one day with a lamp and two coats.

@@ -1,7 +1,7 @@
 """What a document is like in numbers, and the first rule that it breaks.
 
 It judges form, not meaning, and nothing is dropped here; the rules and their sources stand in rules.py.
-Used by `chronos.data.records` where filters or the report are asked for.
+Used by `chronos.data.corpus.records` where filters or the report are asked for.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from chronos.data.rules import RULES, SCRIPTS
+from chronos.data.corpus.rules import RULES, SCRIPTS
 
 STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 BULLETS = ("•", "‣", "⁃", "◦", "▪", "●", "- ", "* ", "– ", "+ ")

@@ -1,7 +1,7 @@
 """Several sources in one corpus, by weight: 40% books, 30% encyclopaedia, 20% science, 10% news.
 
 It only decides whose turn it is; the rows come from elsewhere, in their own order. No randomness.
-Used by `chronos.data.assembling`.
+Used by `chronos.data.corpus.assembling`.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Which rows of a corpus are the same as an earlier one, or nearly: sorting keys, never comparing all pairs.
 
 It decides by the keys and signatures that the blocks hold and reads no text. Memory: a few bytes a row.
-Used by `chronos.data.assembling`.
+Used by `chronos.data.corpus.assembling`.
 """
 
 import contextlib
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from chronos.data import near
-from chronos.data.records import Made
+from chronos.data.corpus import near
+from chronos.data.corpus.records import Made
 
 PART = 1 << 21  # keys that are sorted at a time
 PAIRS = 1 << 15  # pairs of signatures compared at a time

@@ -1,7 +1,7 @@
 """What the quality filters kept and left out: numbers for stats.json and a picture, quality.svg.
 
 It decides nothing; it counts what the blocks noted. Without matplotlib the picture is left out, with a word.
-Used by `chronos.data.prepare` where filters or the report are asked for.
+Used by `chronos.data.corpus.prepare` where filters or the report are asked for.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from chronos.console import say
-from chronos.data.config import Options
-from chronos.data.records import Made
-from chronos.data.rules import RULES, STATISTICS, chosen
+from chronos.data.corpus.config import Options
+from chronos.data.corpus.records import Made
+from chronos.data.corpus.rules import RULES, STATISTICS, chosen
 
 BINS = 40
 MILLION = 1_000_000

@@ -1,7 +1,7 @@
 """What a worker makes of a block: finished rows and, for each, what later decides whether and where it goes.
 
 A block depends on nothing but its pieces and the recipe, so it can be made by any process, again and again.
-Used by `chronos.data.prepare` through workers.py; `Made` reads what `make` wrote.
+Used by `chronos.data.corpus.prepare` through workers.py; `Made` reads what `make` wrote.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from chronos.data import near, quality
-from chronos.data.blocks import Piece
-from chronos.data.config import Options
+from chronos.data.corpus import near, quality
+from chronos.data.corpus.blocks import Piece
+from chronos.data.corpus.config import Options
+from chronos.data.corpus.rules import STATISTICS, chosen
 from chronos.data.documents import Document, Tally, documents_of
-from chronos.data.rules import STATISTICS, chosen
 
 PIECE = 8 << 20  # characters of one row; longer plain texts are cut into several, at line ends
 BY_HASH, TRAIN, VAL = 0, 1, 2  # to which side a row goes: decided by its hash, or by where it stood

@@ -1,7 +1,7 @@
 """From finished blocks to the corpus: duplicates out, rows to their side, sources mixed, numbers counted.
 
 It reads the blocks in order and holds one of each source; nothing here depends on who made them.
-Used by `chronos.data.prepare`.
+Used by `chronos.data.corpus.prepare`.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from chronos.console import ChronosError, Progress
-from chronos.data import duplicates
-from chronos.data.config import Options
-from chronos.data.mixing import Source, mixed
-from chronos.data.records import BY_HASH, TRAIN, VAL, Made
+from chronos.data.corpus import duplicates
+from chronos.data.corpus.config import Options
+from chronos.data.corpus.mixing import Source, mixed
+from chronos.data.corpus.records import BY_HASH, TRAIN, VAL, Made
 
 SIDES = {"train": TRAIN, "val": VAL}
 

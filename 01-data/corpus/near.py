@@ -1,6 +1,6 @@
 """MinHash: short signatures whose agreement estimates how much two texts share, and bands that find pairs.
 
-It compares no texts with each other; `chronos.data.duplicates` does, over the files of a corpus.
+It compares no texts with each other; `chronos.data.corpus.duplicates` does, over the files of a corpus.
 Broder 1997 (resemblance), Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", ch. 3 (banding).
 """
 

@@ -1,7 +1,7 @@
 """Files cut into pieces of a few megabytes, so that reading needs no more memory for a large file.
 
 It cuts bytes at line ends and understands nothing of them; `chronos.data.documents` makes text of a piece.
-Used by it and by `chronos.data.prepare`, whose workers take the pieces block by block.
+Used by it and by `chronos.data.corpus.prepare`, whose workers take the pieces block by block.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from chronos.console import ChronosError
 from chronos.data.cleaning import Cleaning
-from chronos.data.rules import check_filters
+from chronos.data.corpus.rules import check_filters
 
 DEDUPE = ("none", "exact", "near")
 

@@ -1,7 +1,7 @@
 """Processes that make blocks: each takes the next one, writes its file and says so; a lost one is told.
 
 They hold no state, so that any of them may make any block. With one worker all happens in this process.
-Used by `chronos.data.prepare`.
+Used by `chronos.data.corpus.prepare`.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from chronos.console import ChronosError
-from chronos.data.blocks import Piece
-from chronos.data.records import Recipe, block_path, make
+from chronos.data.corpus.blocks import Piece
+from chronos.data.corpus.records import Recipe, block_path, make
 from chronos.files import write_atomic
 
 Task = tuple[int, list[Piece]]  # the number of a block, and what it is made of

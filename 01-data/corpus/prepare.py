@@ -7,7 +7,7 @@ Run it as `chronos data prepare --text PATH|stories --out-dir DIR`.
 
 import dataclasses
 import itertools
-import os
+import shutil
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from chronos.console import ChronosError, Progress
-from chronos.data import blocks, quality_report, work
-from chronos.data.assembling import Corpus, assemble
-from chronos.data.config import DEFAULT, Options
+from chronos.data.corpus import blocks, quality_report
+from chronos.data.corpus.assembling import Corpus, assemble
+from chronos.data.corpus.config import DEFAULT, Options
+from chronos.data.corpus.inputs import Input
+from chronos.data.corpus.mixing import Source
+from chronos.data.corpus.records import Made, Recipe, block_path, read_summary
+from chronos.data.corpus.workers import Task, run
 from chronos.data.documents import Tally, check_on_damage
-from chronos.data.inputs import Input
-from chronos.data.mixing import Source
-from chronos.data.records import Made, Recipe, block_path, read_summary
-from chronos.data.workers import Task, run
-from chronos.files import atomic_directory, explain_os_errors, fsync_tree, write_json
+from chronos.files import refuse_strangers, resumable_directory, write_json
 from chronos.settings import threads
 
-FILES = {"train.jsonl", "val.jsonl", "stats.json"}
+FILES = ("train.jsonl", "val.jsonl", "stats.json")
+BLOCKS = "blocks"  # the folder of finished blocks in the work folder
+VERSION = 1  # of the files in it; another one starts afresh
 STORIES_COUNT = 8000  # about 3 MB
 
 
@@ -66,8 +68,9 @@ def prepare(
     sources = _sources(source)
     inputs = [Input(each, seed, stories_count) for each in sources]
     recipe = Recipe(seed, val_fraction, on_damage, options)
-    _refuse_strangers(out_dir)
+    refuse_strangers(out_dir, FILES)
     plan = {
+        "version": VERSION,
         "inputs": [each.identity() for each in inputs],
         "sources": [dataclasses.asdict(each) | {"path": str(each.path)} for each in sources],
         "recipe": dataclasses.asdict(recipe),
@@ -75,10 +78,13 @@ def prepare(
         "block": blocks.BLOCK,
     }
     try:
-        with work.workspace(out_dir, plan) as folder:
-            making = _Making(inputs, sources, recipe, folder)
+        with resumable_directory(out_dir, plan) as folder:
+            (folder / BLOCKS).mkdir(exist_ok=True)
+            making = _Making(inputs, sources, recipe, folder / BLOCKS)
             making.run(num_workers or threads())
-            return _finish(making, Path(out_dir))
+            stats = _finish(making, folder)
+            shutil.rmtree(folder / BLOCKS)
+            return stats
     except KeyboardInterrupt:
         line = "interrupted: what is done is kept; run the same command again to go on"
         raise Interrupted(line) from None
@@ -92,15 +98,6 @@ def _sources(source: str | Path | Sequence[Source]) -> tuple[Source, ...]:
     return tuple(source)
 
 
-def _refuse_strangers(out_dir: Path | str) -> None:
-    """Before the work, not after it: a folder that this command could not replace."""
-    path = Path(out_dir)
-    names = set(os.listdir(path)) if path.is_dir() else set()
-    if (path.exists() and not path.is_dir()) or (names and not names & FILES):
-        what = "refusing to replace it: it holds other things than this command writes"
-        raise ChronosError(what, where=out_dir, mend="give a new or an empty folder")
-
-
 class _Making:
     """All blocks of all sources: which are done, what they hold, and the making of those that are not."""
 
@@ -109,7 +106,7 @@ class _Making:
         self.owners: list[int] = []
         self.sizes: list[int] = []
         self.summaries: dict[int, dict[str, Any]] = {}
-        self.done = work.done(folder)
+        self.done = {int(file.stem) for file in folder.glob("*.npz") if file.stem.isdigit()}
 
     def run(self, workers: int) -> None:
         """Make what is not made yet. Warns of what is left out; ChronosError for a source without text."""
@@ -170,13 +167,10 @@ class _Making:
         return Corpus(made, tuple(self.owners), self.sources, recipe.val_fraction, recipe.options)
 
 
-def _finish(making: _Making, out_dir: Path) -> dict[str, Any]:
-    """Write the corpus in the working folder, then put it into place."""
+def _finish(making: _Making, place: Path) -> dict[str, Any]:
+    """Write the corpus, all blocks of which are made."""
     recipe, corpus = making.recipe, making.corpus()
-    place = making.folder / "corpus"
-    with explain_os_errors(place):
-        place.mkdir(exist_ok=True)
-        sides = assemble(corpus, place)
+    sides = assemble(corpus, place)
     origins = [each.origin() for each in making.inputs]
     stats: dict[str, Any] = {"version": 1, "source": origins[0] if len(origins) == 1 else origins}
     stats |= {"seed": recipe.seed, "val_fraction": recipe.val_fraction}
@@ -191,8 +185,4 @@ def _finish(making: _Making, out_dir: Path) -> dict[str, Any]:
     if quality := quality_report.report(corpus.made, recipe.options, summaries, place):
         stats["quality"] = quality
     write_json(place / "stats.json", stats)
-    fsync_tree(place)
-    with atomic_directory(out_dir) as folder:
-        for name in sorted(os.listdir(place)):
-            os.replace(place / name, folder / name)
     return stats

@@ -1,7 +1,7 @@
 """What a source is made of: the files of a path, or the documents of a generator, as pieces for the workers.
 
 It also says what a source is known by, so that unfinished work is only continued on the same input.
-Used by `chronos.data.prepare`.
+Used by `chronos.data.corpus.prepare`.
 """
 
 import json
@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from chronos.data.archives import is_archive
-from chronos.data.blocks import BLOCK, Piece, pieces_of
+from chronos.data.corpus.blocks import BLOCK, Piece, pieces_of
+from chronos.data.corpus.mixing import Source
 from chronos.data.documents import Document, text_files
-from chronos.data.mixing import Source
-from chronos.data.stories import stories
-
-GENERATED = ("stories", "python-docs")
+from chronos.data.sources import GENERATED
 
 
 class Input:
@@ -50,13 +48,9 @@ class Input:
 
     def pieces(self, val_fraction: float) -> Iterator[Piece]:
         """Its text, in order."""
-        if self.path == "stories":
-            told = (Document(text, "stories") for text in stories(self.count, self.seed))
-            yield from _as_rows(told, self.path)
-        elif self.path == "python-docs":
-            from chronos.data.sources.python_docs import documents
-
-            yield from _as_rows(documents(), self.path)
+        if self.path in GENERATED:
+            options = {"count": self.count, "seed": self.seed} if self.path == "stories" else {}
+            yield from _as_rows(GENERATED[self.path].documents(**options), self.path)
         for file in self.files:
             yield from pieces_of(file, val_fraction)
 

@@ -1,0 +1,1 @@
+"""From files to a corpus: blocks of rows, duplicates, quality, mixes, resumable and the same everywhere."""
