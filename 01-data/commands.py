@@ -1,15 +1,14 @@
-"""`chronos data prepare` and `chronos data stories`: the stage's commands, thin over its functions.
+"""`chronos data`: the stage's commands, thin over its functions; here those of the stories.
 
-Only arguments and what is printed; the work is in prepare.py and stories.py.
+Only arguments and what is printed. `prepare` is in corpus_commands.py, `sources` and `fetch` are in
+source_commands.py, `cairo` and `recall` in life_commands.py.
 """
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from chronos.console import say, table, warn
-from chronos.data import life_commands, source_commands
-from chronos.settings import artifacts
+from chronos.console import say
+from chronos.data import corpus_commands, life_commands, source_commands
 
 
 def register(subparsers: Any) -> None:
@@ -17,14 +16,7 @@ def register(subparsers: Any) -> None:
     data = subparsers.add_parser("data", help="make a corpus from files or from the story grammar")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    make = actions.add_parser("prepare", help="text -> train.jsonl, val.jsonl, stats.json")
-    make.add_argument("--text", default="stories", help="a .txt .md .json .jsonl file, a folder, or: stories")
-    make.add_argument("--out-dir", type=Path, help="where the corpus goes (default: artifacts/01-data)")
-    make.add_argument("--seed", type=int, default=0, help="decides the stories and the split of rows")
-    make.add_argument("--val-fraction", type=float, default=0.1, help="share kept for validation")
-    make.add_argument("--stories", type=int, help="how many stories to tell (default: about 3 MB)")
-    make.add_argument("--on-damage", choices=("fail", "skip"), default="fail", help="what damaged input does")
-    make.set_defaults(run=run_prepare)
+    corpus_commands.register(actions)
 
     tell = actions.add_parser("stories", help="print stories of the seeded grammar")
     tell.add_argument("--n", type=int, default=3, help="how many")
@@ -36,28 +28,6 @@ def register(subparsers: Any) -> None:
 
     life_commands.register(actions)
     source_commands.register(actions)
-
-
-def run_prepare(args: argparse.Namespace) -> dict[str, Any]:
-    """Prepare a corpus and tell its numbers as a table."""
-    from chronos.data.corpus.prepare import STORIES_COUNT, prepare
-
-    if args.stories is not None and args.text != "stories":
-        warn("--stories has no effect on --text PATH")
-    out_dir = args.out_dir or artifacts() / "01-data"
-    stats = prepare(
-        args.text,
-        out_dir,
-        seed=args.seed,
-        val_fraction=args.val_fraction,
-        stories_count=STORIES_COUNT if args.stories is None else args.stories,
-        on_damage=args.on_damage,
-    )
-    keys = ("documents", "characters", "bytes")
-    rows = [(side, *(stats[side][key] for key in keys)) for side in ("train", "val")]
-    table(f"Corpus from {args.text}", ("part", *keys), [*rows, ("all", *(stats[key] for key in keys))])
-    say(f"written to {out_dir}")
-    return {**stats, "out_dir": str(out_dir)}
 
 
 def run_stories(args: argparse.Namespace) -> dict[str, Any]:

@@ -45,7 +45,10 @@ def check(
     return worst
 
 
-def _cases() -> dict[str, list[tuple[list[np.ndarray | None], dict[str, Any]]]]:
+Cases = dict[str, list[tuple[list[np.ndarray | None], dict[str, Any]]]]
+
+
+def _cases() -> Cases:
     """Name of op → inputs and settings that reach each of its branches."""
     rng = np.random.default_rng(7)
 
@@ -83,6 +86,76 @@ def _cases() -> dict[str, list[tuple[list[np.ndarray | None], dict[str, Any]]]]:
         "RMSNorm": [([a(2, 3, 6), a(6)], {"eps": 1e-5})],
         "Rotary": [([a(2, 3, 12)], turn)],
         "SwiGLU": [([a(2, 3, 8)], {})],
+        **_recall_cases(np.random.default_rng(8)),
+        **_working_cases(np.random.default_rng(9)),
+    }
+
+
+def _recall_cases(rng: np.random.Generator) -> Cases:
+    """Cases of the episodic read: every mask, both forms, keys shared and keys of two lives."""
+
+    def a(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape)
+
+    scale, bias = np.array(2.0), a(2) - 0.5
+    ok, cut = rng.uniform(0.2, 1, (2, 2, 5)), np.array([[5, 3], [0, 4]])
+    first, g = rng.dirichlet(np.ones(6), (2, 2)), rng.uniform(0.2, 0.8, (2, 2))
+    q, keys = a(2, 2, 3), a(2, 5, 3)
+    words = np.array([[[3, 8, -1], [0, 1, 2], [8, 3, 3]], [[-1, -1, -1], [4, 5, -1], [9, 5, 4]]])
+    rows = {"of": np.array([0, 3, 1, 2, 3]), "targets": np.array([3, 5, -1, 9, 4]), "words": words}
+    heads = [a(5, 4), a(6, 4), a(5), a(5, 2, 3)]
+    shares = [rng.dirichlet(np.ones(4), (2, 2)) for _ in range(2)]
+    logs = [np.log(rng.dirichlet(np.ones(6), (2, 2))) for _ in range(3)]
+    marks = {"evidence": rng.random((3, 2, 2, 6)) < 0.6, "every": np.array([[True, False], [False, True]])}
+    return {
+        "AsOf": [([a(2, 3, 4)], {"cuts": rng.integers(0, 8, (2, 3, 4)), "events": 7})],
+        "Evidence": [
+            (logs, {**marks, "scale": 0.7}),
+            (logs[:1], {**marks, "evidence": marks["evidence"][:1]}),
+        ],
+        "Exp": [([a(3, 4)], {})],
+        "Pointer": [([*heads, *shares], {**rows, "top": top, "scale": 3.0}) for top in (2, 9)],
+        "StickRead": [
+            ([q, keys, scale, bias], {}),
+            ([q, keys[0], scale[None], bias], {"log": True, "repeat": 3.5}),
+            ([q, keys, scale, bias, ok, g, first], {"cut": cut, "repeat": 2.0}),
+            ([q, keys, scale, bias, ok, g[0], first], {"log": True, "cut": None}),
+        ],
+    }
+
+
+def _working_cases(rng: np.random.Generator) -> Cases:
+    """Cases of KDA (rows of different lengths, more than a chunk) and DSA (all tokens, and picked ones)."""
+
+    def a(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape)
+
+    x, picked = a(2, 6, 16), np.sort(np.argsort(a(2, 6, 6))[..., :3]).astype(np.int32)
+    picked[:, 0] = [0, -1, -1]
+    index, seen = [a(2, 6, 6), a(2, 6, 3), a(2, 6, 2)], np.tile(np.arange(6) + 1, (2, 1))
+    some = {"picked": picked, "shares": rng.dirichlet(np.ones(3), (2, 6)) * (picked >= 0)}
+    gates = [-np.exp(a(2, 40, 6)), rng.uniform(0, 2, (2, 40, 2))]
+    keys = a(2, 40, 20) * 0.6
+    return {
+        "Beside": [([np.array(2.0), np.array(3.0), np.array(-1.0)], {"weight": 0.7})],
+        "DecayGate": [([a(2, 3, 6), a(2), a(6)], {})],
+        "DeltaRule": [([keys, *gates], {"state": a(2, 2, 4, 3), "lengths": np.array([40, 5])})],
+        "GatedNorm": [([a(2, 3, 8), a(2, 3, 8), a(4)], {"eps": 1e-5})],
+        "IndexLoss": [
+            (index, {"main": (x, 2, 1), "visible": np.minimum(seen, [[6], [4]])}),
+            (
+                index,
+                {
+                    "main": (x, 2, 1),
+                    "visible": np.full((2, 6), 6),
+                    "counted": rng.random((2, 6)) < 0.7,
+                    **some,
+                },
+            ),
+        ],
+        "ShortConv": [([a(2, 6, 3), a(4, 3)], {"past": a(2, 3, 3)})],
+        "SparseAttention": [([x], {"heads": 2, "kv_heads": 1, "picked": picked})],
+        "Strength": [([a(3, 4)], {"most": 2.0})],
     }
 
 

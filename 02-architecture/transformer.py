@@ -1,18 +1,24 @@
-"""The Transformer: pre-norm blocks of attention and feed-forward around a residual stream.
+"""The Transformer: pre-norm blocks of attention, KDA or DSA, and feed-forward, around a residual stream.
 
 A stack knows nothing of tokens, losses or files; stage 04 assembles the model around it.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from chronos.architecture import ops
 from chronos.architecture.attention import KeyValueCache, SelfAttention, Where, rotary_rows
 from chronos.architecture.config import TransformerConfig
+from chronos.architecture.dsa import DsaMixer
+from chronos.architecture.kda import KdaMixer, Recurrence
 from chronos.architecture.layers import DropoutPlan, Linear, Module, Norm, Taps, normal
 from chronos.architecture.tape import Tensor, apply
 
 INIT_STD = 0.02  # GPT-2's; projections into the residual stream are divided by √(2·layers)
 ACTIVATION_OPS = {"gelu": ops.GELU, "relu2": ops.ReLU2, "swiglu": ops.SwiGLU}
+MIXERS = {"attention": SelfAttention, "kda": KdaMixer, "dsa": DsaMixer}
+Memory = KeyValueCache | Recurrence  # what a block keeps between two calls
 
 
 class FeedForward(Module):
@@ -30,17 +36,17 @@ class FeedForward(Module):
 
 
 class Block(Module):
-    """x + attention(norm(x)), then x + feed-forward(norm(x))."""
+    """x + attention(norm(x)), then x + feed-forward(norm(x)); `attention` is whichever mixer it has."""
 
-    def __init__(self, c: TransformerConfig):
+    def __init__(self, c: TransformerConfig, mixer: str = "attention"):
         biased = c.bias or c.norm_bias
         self.norm1 = Norm(c.norm, c.width, biased, c.norm_eps)
-        self.attention = SelfAttention(c)
+        self.attention = MIXERS[mixer](c)
         self.norm2 = Norm(c.norm, c.width, biased, c.norm_eps)
         self.ffn = FeedForward(c)
 
     def __call__(
-        self, x: Tensor, where: Where, cache: KeyValueCache | None,
+        self, x: Tensor, where: Where, cache: Memory | None,
         dropout: DropoutPlan | None, taps: Taps, name: str,
     ) -> Tensor:  # fmt: skip
         mixed = taps.visit(f"{name}.attention", self.attention(self.norm1(x), where, cache, dropout))
@@ -54,11 +60,11 @@ class Stack(Module):
 
     def __init__(self, c: TransformerConfig):
         self.config = c
-        self.block = [Block(c) for _ in range(c.layers)]
+        self.block = [Block(c, mixer) for mixer in c.mixers]
         self.norm = Norm(c.norm, c.width, c.bias or c.norm_bias, c.norm_eps)
 
     def __call__(
-        self, x: Tensor, where: Where, caches: list[KeyValueCache] | None,
+        self, x: Tensor, where: Where, caches: list[Memory] | None,
         dropout: DropoutPlan | None, taps: Taps,
     ) -> Tensor:  # fmt: skip
         c = self.config
@@ -77,3 +83,15 @@ def initialize(module: Module, layers: int, seed: int) -> None:
         into_stream = name.endswith(("attention.out.weight", "ffn.down.weight"))
         std = INIT_STD / np.sqrt(2 * layers) if into_stream else INIT_STD
         tensor.data[...] = normal(tensor.shape, std, seed, name)
+    for name, mixer in _mixers(module):
+        if isinstance(mixer, KdaMixer):
+            mixer.start(seed, name)
+
+
+def _mixers(module: Module, prefix: str = "") -> Iterator[tuple[str, Module]]:
+    """Every mixer below, with the prefix of its parameters' names."""
+    for child, name in module.slots():
+        if isinstance(child, tuple(MIXERS.values())):
+            yield f"{prefix}{name}.", child
+        elif isinstance(child, Module):
+            yield from _mixers(child, f"{prefix}{name}.")

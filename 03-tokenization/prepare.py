@@ -76,23 +76,24 @@ def _learned(path: Path, place: Path, kind: str, vocab: int, pattern: str) -> To
     every = -(-path.stat().st_size // SAMPLE_BYTES)
     if every > 1 and kind == "bpe":
         say(f"learning the tokenizer from one row of {every}")
-    rows = (document.text for document, _ in read_rows(path))
-    sample = (text for i, text in enumerate(rows) if i % every == 0) if kind == "bpe" else rows
-    tokenizer = train_tokenizer(kind, sample, vocab, pattern)
+    texts = (document.text for document, _ in read_rows(path, every=every if kind == "bpe" else 1))
+    tokenizer = train_tokenizer(kind, texts, vocab, pattern)
     tokenizer.save(place)
     return tokenizer
 
 
-def read_rows(path: Path, offset: int = 0, line: int = 0) -> Iterator[tuple[Document, int]]:
+def read_rows(path: Path, offset: int = 0, line: int = 0, every: int = 1) -> Iterator[tuple[Document, int]]:
     """The documents of a prepared .jsonl from a line's first byte on, each with the offset after it.
 
-    `line` rows stand before `offset`. Raises ChronosError, naming file:line, for what `chronos data prepare`
-    has not written.
+    `line` rows stand before `offset`; only every so many-th row is looked at. Raises ChronosError, naming
+    file:line, for what `chronos data prepare` has not written.
     """
     with open(path, "rb") as file:
         file.seek(offset)
         for number, data in enumerate(file, line + 1):
             offset += len(data)
+            if (number - 1) % every:
+                continue
             row = parse_json(decode(data, path, number, encoding="utf-8"), path, number)
             yield _document(row, f"{path}:{number}"), offset
 

@@ -11,6 +11,7 @@ from chronos.console import ChronosError
 from chronos.settings import build, dump
 
 OBJECTIVES = ("next-token",)
+PRESETS = ("gpt", "then")
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class ModelConfig(TransformerConfig):
             )
         if self.vocabulary < 0:
             raise ChronosError("model.vocabulary must not be negative", got=self.vocabulary)
-        if self.preset != "gpt":
-            raise ChronosError(f"unknown preset {self.preset!r}", expected="gpt")
+        if self.preset not in PRESETS:
+            raise ChronosError(f"unknown preset {self.preset!r}", expected=" or ".join(PRESETS))
 
 
 def config_from(mapping: dict[str, Any]) -> ModelConfig:

@@ -6,17 +6,17 @@ sequences longer than its context, in one line.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from chronos import native
 from chronos.architecture import ops
-from chronos.architecture.attention import KeyValueCache, Where
+from chronos.architecture.attention import Where
 from chronos.architecture.layers import DropoutPlan, Embedding, Linear, Module, Taps
 from chronos.architecture.tape import Tensor, apply, recording
-from chronos.architecture.transformer import Stack, initialize
+from chronos.architecture.transformer import Memory, Stack, initialize
 from chronos.console import ChronosError
 from chronos.memory.config import ModelConfig
 from chronos.memory.state import LENGTH, State
@@ -49,11 +49,16 @@ class Model(Module):
 
     def __call__(
         self, tokens: np.ndarray, state: State | None = None, *, lengths: np.ndarray | None = None,
-        dropout: DropoutPlan | None = None, carry: bool = True,
+        dropout: DropoutPlan | None = None, carry: bool = True, counted: np.ndarray | None = None,
+        measure: bool = False,
     ) -> Output:  # fmt: skip
         """tokens (B, T) integers; `lengths` (B,) says how many of each row are real, the rest is padding.
 
-        `carry=False` makes no state: for one-piece evaluation.
+        `carry=False` makes no state: for one-piece evaluation. `counted` (B, T) says which tokens the losses
+        of `aux` are about (default: all). `aux` holds, while recording or with `measure` (and no state):
+        "losses", name → scalar tensors to be minimised beside the main one ("index": Σ KL of DSA's indexers);
+        "index_kl", its mean a token and block in nats; with `measure`, which costs a dense attention more,
+        "index_recall", the share of dense attention's mass that lies on the picked tokens.
         """
         tokens = self._checked(tokens)
         B, T = tokens.shape
@@ -62,12 +67,14 @@ class Model(Module):
         self._check_room(offsets, new, B, T)
         caches, state = self._caches(state, B, carry)
         at = np.minimum(offsets[:, None] + np.arange(T), self.config.context - 1)
-        where = Where(at, offsets, offsets + new)
+        where = Where(at, offsets, offsets + new, counted=counted, measure=measure)
         x = self.embed(tokens, at)
         if dropout is not None:
             x = dropout(x)
         hidden = self.stack(x, where, caches, dropout, self.taps)
-        return Output(hidden, None if state is None else state.advanced(offsets + new))
+        if state is not None:
+            state = state.advanced(offsets + new, self._changed(caches))
+        return Output(hidden, state, _aux(where, T))
 
     def logits(self, hidden: Tensor) -> np.ndarray:
         """(…, D) → (…, E), without recording."""
@@ -85,13 +92,32 @@ class Model(Module):
         scale: float = 1.0,
         dropout: DropoutPlan | None = None,
     ) -> Tensor:
-        """Sum of −log p(target) · scale, in nats, over targets (B, T) ≥ 0; logits are never stored."""
-        hidden = self(tokens, dropout=dropout, carry=False).hidden
+        """Sum of −log p(target) · scale, in nats, over targets (B, T) ≥ 0; logits are never stored.
+
+        Losses beside it (`aux`) send their gradients, times `scale`, but do not show in the value. At DSA's
+        stage `warmup` they are all that is learned.
+        """
+        counted = targets >= 0 if targets.shape == tokens.shape else None  # the op refuses other shapes
+        out = self(tokens, dropout=dropout, carry=False, counted=counted)
         weight = self.output_weight
         if isinstance(weight, native.QuantTensor):
             weight = Tensor(native.dequantize(weight))
         targets = np.ascontiguousarray(targets.reshape(-1), np.int64)
-        return apply(ops.LinearCrossEntropy, hidden, weight, targets=targets, scale=scale)
+        loss = apply(ops.LinearCrossEntropy, out.hidden, weight, targets=targets, scale=scale)
+        beside = [one for named in out.aux.get("losses", {}).values() for one in named]
+        if not beside or not recording():
+            return loss
+        if self.config.dsa.stage == "warmup":
+            loss = Tensor(loss.data)
+        return apply(ops.Beside, loss, *beside, weight=scale, shown=False)
+
+    def at_stage(self, stage: str) -> "Model":
+        """A copy to be trained at another stage of DSA: `dense` or `warmup`, then `sparse`."""
+        config = replace(self.config, dsa=replace(self.config.dsa, stage=stage))
+        twin = Model(config, seed=None)
+        for p, own in zip(twin.parameters().values(), self.parameters().values(), strict=True):
+            p.data[...] = own.data
+        return twin
 
     @property
     def output_weight(self) -> "Tensor | native.QuantTensor":
@@ -139,24 +165,49 @@ class Model(Module):
                 "sequence longer than the context", expected=self.config.context, got=got, mend=mend
             )
 
-    def _caches(
-        self, state: State | None, B: int, carry: bool
-    ) -> tuple[list[KeyValueCache] | None, State | None]:
-        """Caches to write into and the state that owns them; none while recording or when bidirectional."""
+    def _caches(self, state: State | None, B: int, carry: bool) -> tuple[list[Memory] | None, State | None]:
+        """What each block writes into, and the state that owns it; none while recording or bidirectional."""
         c = self.config
         if recording() or not c.causal or not carry:
             if state is not None:
                 raise ChronosError("a state is carried by causal models, under no_grad() and with carry=True")
             return None, None
-        shape = (B, c.context, c.key_heads * c.head_width)
-        expected = {f"block.{i}.{kind}": (np.float32, shape) for i in range(c.layers) for kind in "kv"}
+        mixers = [block.attention for block in self.stack.block]
+        shapes = [mixer.shapes(B) for mixer in mixers]
+        expected = {
+            f"block.{i}.{name}": (np.float32, s) for i, all in enumerate(shapes) for name, s in all.items()
+        }
         if state is None:
-            arrays = {name: np.zeros(shape, np.float32) for name in expected}
+            arrays = {name: np.zeros(shape, np.float32) for name, (_, shape) in expected.items()}
             state = State({**arrays, LENGTH: np.zeros(B, np.int64)})
         elif {name: (a.dtype, a.shape) for name, a in state.items() if name != LENGTH} != expected:
             mend = "use the model that made it, or start without a state"
             raise ChronosError("the state is another model's", mend=mend)
         else:
             state = state.writable()
-        caches = [KeyValueCache(state[f"block.{i}.k"], state[f"block.{i}.v"]) for i in range(c.layers)]
+        caches = [
+            mixer.memory({name: state[f"block.{i}.{name}"] for name in names})
+            for i, (mixer, names) in enumerate(zip(mixers, shapes))
+        ]
         return caches, state
+
+    @staticmethod
+    def _changed(caches: list[Memory]) -> dict[str, np.ndarray]:
+        """Arrays of the state that this call has made anew, by their names in it."""
+        return {
+            f"block.{i}.{name}": a for i, cache in enumerate(caches) for name, a in cache.changed().items()
+        }
+
+
+def _aux(where: Where, T: int) -> dict[str, Any]:
+    """What the blocks have left beside their output."""
+    if not where.losses:
+        return {}
+    real = np.arange(T) < (where.lengths - where.offsets)[:, None]
+    tokens = int((real if where.counted is None else real & where.counted).sum())
+    index = where.losses["index"]
+    aux = {
+        "losses": where.losses,
+        "index_kl": sum(float(t.data) for t in index) / max(1, tokens * len(index)),
+    }
+    return aux | {name: float(np.mean(np.concatenate(found))) for name, found in where.seen.items()}

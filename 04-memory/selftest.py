@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from chronos.architecture.kernels.kda_plain import CHUNK
 from chronos.architecture.tape import no_grad
 from chronos.memory.model import Model
 
@@ -18,8 +19,13 @@ def _logits(model: Model, tokens: np.ndarray, pieces: list[int]) -> np.ndarray:
 
 
 def self_test(model: Model, length: int = 24, seed: int = 0) -> dict[str, float]:
-    """Way of evaluating → largest absolute difference of its logits from those in one piece."""
-    length = min(length, model.config.context)
+    """Way of evaluating → largest absolute difference of its logits from those in one piece.
+
+    The text is long enough for KDA to need a second chunk, and for DSA to pick among more than it may.
+    """
+    c = model.config
+    least = {"attention": 0, "kda": CHUNK + 8, "dsa": c.dsa.top_k + 24}
+    length = min(max(length, *(least[mixer] for mixer in c.mixers)), c.context)
     rng = np.random.default_rng(seed)
     tokens = rng.integers(0, model.config.vocabulary, (3, length))
     third = max(1, length // 3)

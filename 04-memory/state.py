@@ -22,11 +22,13 @@ _leases = threading.Lock()
 
 
 class State(Mapping[str, np.ndarray]):
-    """A flat `{name: array}`, batch first. For the `gpt` preset: `block.i.k` and `block.i.v`, and `length`.
+    """A flat `{name: array}`, batch first: `length`, and what each block keeps.
 
-    Key/value arrays have room for the whole context, and are written in place when this state is the
-    newest that uses them; otherwise they are copied first (`writable`), as are arrays that were handed in
-    from outside, which may belong to somebody else.
+    Attention keeps `block.i.k` and `block.i.v`, DSA also `block.i.index`; KDA keeps `block.i.conv` and
+    `block.i.delta`, whose size no text changes, and which are new arrays after each call. The others have
+    room for the whole context, and are written in place when this state is the newest that uses them;
+    otherwise they are copied first (`writable`), as are arrays that were handed in from outside, which may
+    belong to somebody else.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], _lease: list[int] | None = None):
@@ -63,9 +65,9 @@ class State(Mapping[str, np.ndarray]):
                 return State(self._arrays, self._lease)
         return self.copy()
 
-    def advanced(self, length: np.ndarray) -> "State":
-        """What a writable state becomes once tokens are written: the same buffers, new lengths."""
-        return State({**self._arrays, LENGTH: length}, self._lease)
+    def advanced(self, length: np.ndarray, changed: Mapping[str, np.ndarray] | None = None) -> "State":
+        """What a writable state becomes after a call: its buffers, new lengths, `changed` arrays replaced."""
+        return State({**self._arrays, **(changed or {}), LENGTH: length}, self._lease)
 
     def copy(self) -> "State":
         """An independent copy."""

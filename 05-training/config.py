@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from chronos.console import ChronosError, UsageError
+from chronos.data.corpus.config import Options
 from chronos.memory.config import ModelConfig
 from chronos.memory.sampling import Sampling
 from chronos.settings import build, did_you_mean, dump
@@ -26,11 +27,12 @@ ENVIRONMENT = "CHRONOS__"  # CHRONOS__TRAIN__LR=1e-3 sets train.lr
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where text comes from: a file, a folder or `stories`; and how it is cleaned and split."""
+    """Where text comes from (a file, a folder, `stories`), how it is split, and what is done to it before."""
 
     source: str = "stories"
     val_fraction: float = 0.1
     on_damage: str = "fail"
+    options: Options = field(default_factory=Options)
 
 
 @dataclass(frozen=True)

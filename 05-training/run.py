@@ -21,7 +21,7 @@ import numpy as np
 
 from chronos import __version__, native
 from chronos.console import ChronosError, say, warn
-from chronos.data.prepare import prepare
+from chronos.data.corpus.prepare import prepare
 from chronos.files import read_json, write_atomic, write_json
 from chronos.memory.model import Model
 from chronos.memory.modeldir import load_model, save_model
@@ -154,7 +154,8 @@ def _make_tokens(config: RunConfig, source: Source, out: Path) -> Path:
     text, t = out.with_name("text"), config.tokenizer
     c = config.data
     seed = config.train.seed
-    prepare(source.train or c.source, text, seed=seed, val_fraction=c.val_fraction, on_damage=c.on_damage)
+    told = {"seed": seed, "val_fraction": c.val_fraction, "on_damage": c.on_damage, "options": c.options}
+    prepare(source.train or c.source, text, num_workers=0, **told)
     given = Path(t.path) if t.path else None
     prepare_tokens(text, out, kind=t.kind, vocab=t.vocab, pattern=t.pattern, tokenizer_path=given)
     return out
@@ -187,11 +188,12 @@ def _initial_model(config: RunConfig, path: Path | None, tokenizer_hash: str) ->
     if loaded.tokenizer.hash != tokenizer_hash:
         mend = f"prepare the text with --tokenizer-path {path / 'tokenizer.json'}"
         raise ChronosError("the model was trained with another tokenizer", where=path, mend=mend)
-    if loaded.model.config != config.model:
+    model = loaded.model.at_stage(config.model.dsa.stage)  # an indexer is trained in stages
+    if model.config != config.model:
         raise ChronosError(
             "the model's shape is not the configuration's", where=path, mend="set model.* alike"
         )
-    return loaded.model
+    return model
 
 
 def _model_to_resume(config: RunConfig, made: dict[str, Any], tokens: Path, saved: Any) -> Model:

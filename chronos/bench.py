@@ -1,4 +1,4 @@
-"""`chronos bench`: the speed of kernels, training and decoding, as ratios to peers in the same run.
+"""`chronos bench`: the speed of kernels, training, decoding and tokenizing, against peers in one run.
 
 Like chronos/cli.py this file may import the stages; the measuring itself lives with what it measures.
 """
@@ -11,18 +11,23 @@ from chronos import console, files, settings
 
 
 def register(commands: Any) -> None:
-    """Add `chronos bench native|train|decode`."""
+    """Add `chronos bench native|train|decode|tokenizer`."""
     bench = commands.add_parser("bench", help="measure speed against peers in the same run")
     kinds = bench.add_subparsers(title="benches", metavar="BENCH", required=True)
     for name, run, about in (
         ("native", _native, "quantized products against NumPy's float32"),
         ("train", _train, "training steps; --peer torch compares with PyTorch on the same model"),
         ("decode", _decode, "tokens a second while generating"),
+        ("tokenizer", _tokenizer, "learning and applying a BPE against tiktoken, tokenizers and rustbpe"),
     ):
         kind = kinds.add_parser(name, help=about)
         kind.add_argument("--peer", metavar="NAME", help="what to compare with (default: what is installed)")
         kind.add_argument("--out", type=Path, metavar="FILE", help="also write the result as JSON")
         kind.set_defaults(run=run)
+        if name == "tokenizer":
+            kind.add_argument(
+                "--text", type=Path, metavar="FILE", help="(default: the documentation of Python)"
+            )
 
 
 def _native(args: argparse.Namespace) -> dict[str, Any]:
@@ -43,6 +48,12 @@ def _decode(args: argparse.Namespace) -> dict[str, Any]:
     return _shown("decode", bench(args.peer), args)
 
 
+def _tokenizer(args: argparse.Namespace) -> dict[str, Any]:
+    from chronos.tokenization.bench_tokenizer import bench
+
+    return _shown("tokenizer", bench(args.peer, args.text), args)
+
+
 def _shown(name: str, result: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     """Show `{"ours", "peers", "limit", "ratios"}` as a table, write it where asked, and hand it back."""
     drawn = result.pop("table", None)
@@ -50,6 +61,8 @@ def _shown(name: str, result: dict[str, Any], args: argparse.Namespace) -> dict[
     console.table(f"bench {name}, {settings.threads()} threads", columns, rows)
     if args.out:
         command = f"chronos bench {name}" + (f" --peer {args.peer}" if args.peer else "")
+        if text := getattr(args, "text", None):
+            command += f" --text {text.name}"
         about = {"command": command, "machine": settings.machine()}
         files.write_json(args.out, {**about, **result, "columns": columns, "rows": rows})
     return result

@@ -108,14 +108,20 @@ def _begin_or_go_on(partial: Path, path: Path, wanted: str) -> None:
     if not note.is_file() or note.read_text(encoding="utf-8") != wanted:
         if note.is_file():
             warn(f"{path}: unfinished work with other options or inputs is discarded")
-        if partial.exists():  # aside first: a process that is just ending may still write into it
-            aside = _beside(partial)
-            os.replace(partial, aside)
-            shutil.rmtree(aside, ignore_errors=True)
+        remove_tree(partial)
         partial.mkdir()
         write_atomic(note, wanted)
     for left in partial.rglob(".*.tmp"):  # by a write that was killed before its rename
         left.unlink(missing_ok=True)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder, also while a process that is just ending still writes into it."""
+    for _ in range(100):
+        if not folder.exists():
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder)  # says what is in the way
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
-/* Checks of the tokenizer's C alone, to be run under sanitizers: any bytes, in buffers that end where they end.
- * Words cover their text, counts add up, ids are those of the slow rule, learning is that of recounting; and threads
- * that share an encoder. What the patterns mean is tested from Python. Run with `make -C native sanitize`. */
+/* Checks of the tokenizer's C alone, to be run under sanitizers: any bytes, in buffers that end with them.
+ * Words cover their text, counts add up, ids are those of the slow rule, learning is that of recounting; and
+ * threads share an encoder. What the patterns mean is tested from Python. Run with `make -C native sanitize`. */
 #include "tokens.h"
 
 #include <pthread.h>
@@ -21,8 +21,9 @@ static void fail(const char *what, int pattern, size_t size) {
 
 /* Few letters, spaces, quotes and newlines; parts of characters, whole ones, bytes that begin none. */
 static uint8_t *make_text(size_t size) {
-    static const char *const parts[] = {"a", "b", "a", "'", " ", " ", "\n", "\r", "1", ".", "S", "aaaaaaaa", "\t",
-                                        "\xc3\xa9", "\xe4\xb8\x96", "\xf0\x9f\x98\x80", "\xc5\xbf", "\xe2\x80\x83"};
+    static const char *const parts[] = {"a", "b", "a", "'", " ", " ", "\n", "\r", "1", ".", "S", "aaaaaaaa",
+                                        "\t", "\xc3\xa9", "\xe4\xb8\x96", "\xf0\x9f\x98\x80", "\xc5\xbf",
+                                        "\xe2\x80\x83"};
     uint8_t *text = malloc(size ? size : 1);
     size_t at = 0;
     while (at < size) {
@@ -38,11 +39,14 @@ static uint8_t *make_text(size_t size) {
 static chronos_cutter *make_cutter(int pattern) {
     uint8_t *classes = calloc(PAGES, PAGE);
     for (uint32_t c = 0; c < PAGES * PAGE; c++)
-        classes[c] = c == ' ' || (c >= 9 && c <= 13) || c == 0x2003 ? SPACE
-                     : c >= '0' && c <= '9'                         ? NUMBER
-                     : (c | 32) >= 'a' && (c | 32) <= 'z'           ? LETTER
-                     : c >= 0x80 && c < 0x10000                     ? LETTER
-                                                                    : (uint8_t)(c / PAGE % 7 == 0 ? 77 : OTHER);
+        if (c == ' ' || (c >= 9 && c <= 13) || c == 0x2003)
+            classes[c] = SPACE;
+        else if (c >= '0' && c <= '9')
+            classes[c] = NUMBER;
+        else if (((c | 32) >= 'a' && (c | 32) <= 'z') || (c >= 0x80 && c < 0x10000))
+            classes[c] = LETTER;
+        else
+            classes[c] = c / PAGE % 7 ? OTHER : 77;
     chronos_cutter *cutter = chronos_cutter_new(pattern, classes);
     free(classes);
     return cutter;
@@ -87,7 +91,7 @@ enum { RULES = 60, FIRST_MADE = 256 };
 static void make_rules(int32_t (*rules)[3]) {
     for (int i = 0; i < RULES; i++) {
         for (int side = 0; side < 2; side++)
-            rules[i][side] = below(3) && i ? FIRST_MADE + (int32_t)below((uint32_t)i) : (int32_t) "aab' .1"[below(7)];
+            rules[i][side] = below(3) && i ? FIRST_MADE + (int32_t)below((uint32_t)i) : "aab' .1"[below(7)];
         rules[i][2] = FIRST_MADE + i;
     }
 }
@@ -158,7 +162,7 @@ static void check_texts(int pattern) {
     chronos_cutter_free(cutter);
 }
 
-/* ---- learning, against counting all pairs again for each merge ------------------------------------------- */
+/* ---- learning, against counting all pairs again for each merge ---------------------------------------- */
 
 enum { WORDS = 12, WORD = 20, VOCAB = 256 + 40 };
 
@@ -168,7 +172,8 @@ static int better(int64_t count, int32_t left, int32_t right, int64_t best, cons
     return left != merge[0] ? left < merge[0] : right < merge[1];
 }
 
-static int64_t count_pair(int32_t (*words)[WORD], const size_t *sizes, const int64_t *counts, int32_t l, int32_t r) {
+static int64_t count_pair(int32_t (*words)[WORD], const size_t *sizes, const int64_t *counts, int32_t l,
+                          int32_t r) {
     int64_t sum = 0;
     for (int w = 0; w < WORDS; w++)
         for (size_t i = 0; i + 1 < sizes[w]; i++)
@@ -176,7 +181,8 @@ static int64_t count_pair(int32_t (*words)[WORD], const size_t *sizes, const int
     return sum;
 }
 
-static size_t learn_slowly(int32_t (*words)[WORD], size_t *sizes, const int64_t *counts, int32_t (*merges)[3]) {
+static size_t learn_slowly(int32_t (*words)[WORD], size_t *sizes, const int64_t *counts,
+                           int32_t (*merges)[3]) {
     for (int32_t made = 256; made < VOCAB; made++) {
         int32_t *merge = merges[made - 256];
         int64_t best = 1;
@@ -219,7 +225,8 @@ static void check_learning(void) {
     }
     uint8_t *exact = malloc((size_t)at + !at);
     memcpy(exact, data, (size_t)at);
-    chronos_learner *learner = chronos_learner_new(exact, ends, counts, WORDS, byte_ids, exact, ends, 0, VOCAB);
+    chronos_learner *learner =
+        chronos_learner_new(exact, ends, counts, WORDS, byte_ids, exact, ends, 0, VOCAB);
     free(exact);
     while (!chronos_learner_done(learner))
         if (chronos_learner_run(learner, 1 + below(9)))
@@ -233,7 +240,7 @@ static void check_learning(void) {
     free(found);
 }
 
-/* ---- threads --------------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------------------ */
 
 typedef struct {
     const chronos_bpe *bpe;

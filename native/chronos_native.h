@@ -1,4 +1,4 @@
-/* The one header of chronos.native: the layouts, and what each C file promises the others.
+/* The header that all C of chronos.native shares: layouts, and what each file of kernels promises the others.
  * It is no public interface (that is __init__.py) and knows nothing of Python. Everything in it is a
  * type, a prototype or `static inline`. Shapes: B rows of x, N rows of w (outputs), K columns of both. */
 #ifndef CHRONOS_NATIVE_H

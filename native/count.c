@@ -1,6 +1,6 @@
 /* How often each word occurs: an open-addressed table that grows.
- * A short word is its own key and lies in the table; a longer one has its hash there and its bytes in a heap of
- * bytes. Nothing is ever removed. Not for several threads at once: give each its own and merge. */
+ * A short word is its own key and lies in the table; a longer one has its hash there and its bytes in a heap
+ * of bytes. Nothing is ever removed. Not for several threads at once: give each its own and merge. */
 #include "tokens.h"
 
 #include <stdlib.h>
@@ -87,7 +87,8 @@ static int same(const chronos_counter *t, const entry *e, word_key key, const ui
 }
 
 /* Adds `times` to a word whose key and hash are known. */
-static int add(chronos_counter *t, word_key key, uint64_t hash, const uint8_t *word, size_t size, int64_t times) {
+static int add(chronos_counter *t, word_key key, uint64_t hash, const uint8_t *word, size_t size,
+               int64_t times) {
     size_t mask = places(t) - 1, place = hash >> t->shift;
     for (; t->table[place].count; place = (place + 1) & mask)
         if (same(t, &t->table[place], key, word, size)) {

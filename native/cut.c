@@ -59,7 +59,7 @@ static inline character wide(const chronos_cutter *c, const uint8_t *p, const ui
             size = 3, code = (*p & 0xfu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
     } else if (*p < 0xf5 && end - p >= 4 && continues(p[1]) && continues(p[2]) && continues(p[3]))
         size = 4, code = (*p & 7u) << 18 | (p[1] & 0x3fu) << 12 | (p[2] & 0x3fu) << 6 | (p[3] & 0x3fu);
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000}; /* no character has a longer form than it needs */
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000}; /* no form is longer than it needs to be */
     if (size == 1 || code < least[size] || code >= 0x110000 || (code >= 0xd800 && code < 0xe000))
         return (character){OTHER, 1};
     return (character){c->pages[c->page_of[code / PAGE]][code % PAGE], size};
@@ -77,7 +77,8 @@ static inline uint64_t no_letters(uint64_t x) {
     return (~from_a | past_z | x) & high;
 }
 
-static inline const uint8_t *run(const chronos_cutter *c, const uint8_t *p, const uint8_t *end, unsigned class) {
+static inline const uint8_t *run(const chronos_cutter *c, const uint8_t *p, const uint8_t *end,
+                                 unsigned class) {
     while (p < end) {
         character next = at(c, p, end);
         if (next.class != class)
@@ -153,7 +154,8 @@ static inline const uint8_t *gpt2_word(const chronos_cutter *c, const uint8_t *p
     return past_blanks(blanks(c, p, end), p, end);
 }
 
-static inline const uint8_t *gpt4_word(const chronos_cutter *c, const uint8_t *p, const uint8_t *end, int digits) {
+static inline const uint8_t *gpt4_word(const chronos_cutter *c, const uint8_t *p, const uint8_t *end,
+                                       int digits) {
     if (*p == '\'') {
         size_t size = contraction(p, end, 1);
         if (size)

@@ -1,7 +1,7 @@
 /* Texts to ids: words are cut, looked up among those met before, and joined only if they are new.
- * The cache is a fixed number of lines of two words each; a new word takes the place of one in its line, so it is
- * bounded and needs no clearing. What does not fit a line (words of 16 bytes and more, more than three ids) lies in
- * a store of fixed size; when that is full, everything is forgotten. Nothing is shared between threads. */
+ * The cache is a fixed number of lines of two words each; a new word takes the place of one in its line, so it
+ * is bounded and needs no clearing. What does not fit a line (words of 16 bytes and more, more than three ids)
+ * lies in a store of fixed size; when that is full, everything is forgotten. Threads share nothing. */
 #include "tokens.h"
 
 #include <stdlib.h>
@@ -101,8 +101,8 @@ typedef struct {
 } encoding;
 
 /* One word to ids; how many, or -1 without memory. */
-static inline int64_t encode_word(const encoding *e, word_key key, uint64_t hash, const uint8_t *word, size_t size,
-                                  int32_t *ids) {
+static inline int64_t encode_word(const encoding *e, word_key key, uint64_t hash, const uint8_t *word,
+                                  size_t size, int32_t *ids) {
     line *l = e->cache->lines + (hash >> (64 - LINE_BITS));
     if (size > LONGEST)
         return merge_word(e->bpe, word, size, ids);
@@ -116,8 +116,8 @@ static inline int64_t encode_word(const encoding *e, word_key key, uint64_t hash
     return n;
 }
 
-/* text[..size) to ids; how many, or -1 without memory. Words are cut in batches, and while a batch is hashed the
- * cache's lines come from memory. */
+/* text[..size) to ids; how many, or -1 without memory. Words are cut in batches, and while a batch is hashed
+ * the cache's lines come from memory. */
 static int64_t encode_text(const encoding *e, const uint8_t *text, size_t size, int32_t *ids) {
     uint32_t ends[BATCH];
     word_key keys[BATCH];

@@ -1,10 +1,10 @@
 /* Learning merges: again and again the most frequent pair of neighbours in the counted words becomes a token.
  * Of equally frequent pairs the one with the smaller ids (left, then right). It reads no text: count.c does.
  *
- * A spelling always comes about by the same pair. For as long as no join crosses its ends, what stands between
- * them is joined as it would be alone, so wherever it becomes one token it does so in the same step. No two
- * pairs therefore spell the same, no pair comes back after it was joined, and only a special token may be
- * spelled already.
+ * A spelling always comes about by the same pair. For as long as no join crosses its ends, what stands
+ * between them is joined as it would be alone, so wherever it becomes one token it does so in the same step.
+ * No two pairs therefore spell the same, no pair comes back after it was joined, and only a special token may
+ * be spelled already.
  *
  * All words lie in one row of places, a place a byte, with a border between them:
  *
@@ -12,7 +12,7 @@
  *   id      |   -2   | "c" |"at" | -1  | "s" |   -2   |          at a token's first byte
  *   start   |    0   |  1  |  .  |  2  |  4  |    5   |          at its last: where it starts
  *
- * so both neighbours of a token are found at once, whatever was joined before, and a join touches three places. */
+ * so both neighbours of a token are found at once, whatever was joined, and a join touches three places. */
 #include "pairs.h"
 
 #include <stdlib.h>
@@ -29,7 +29,7 @@ typedef struct {
     uint32_t size;
 } spelling;
 
-/* What the joins of one merge change on one side: for each neighbour how often, and where the new pairs are. */
+/* What a merge changes on one side: for each neighbour how often, and where the new pairs are. */
 typedef struct {
     int64_t *sum; /* (vocab,) by neighbour; zero between merges */
     uint32_t *n;  /* (vocab,) likewise: at how many places */
@@ -57,7 +57,7 @@ struct chronos_learner {
     size_t merged, merges_room;
 };
 
-/* ---- spellings ------------------------------------------------------------------------------------------- */
+/* ---- spellings ---------------------------------------------------------------------------------------- */
 
 static int room_for_letters(chronos_learner *t, size_t size) {
     if (t->letters_room - t->letters_size >= size)
@@ -79,7 +79,7 @@ static int spell(chronos_learner *t, int32_t id, const uint8_t *letters, size_t 
     return CHRONOS_OK;
 }
 
-/* The id of left and right together: a special's if it is spelled like that, else a new one; -1 without memory. */
+/* The id of left and right together: a special's if it is spelled so, else a new one; -1 without memory. */
 static int32_t id_of(chronos_learner *t, int32_t left, int32_t right) {
     spelling a = t->spelled[left], b = t->spelled[right], both = {t->letters_size, a.size + b.size};
     if (room_for_letters(t, both.size) != CHRONOS_OK)
@@ -95,7 +95,7 @@ static int32_t id_of(chronos_learner *t, int32_t left, int32_t right) {
     return t->ids++;
 }
 
-/* ---- joining --------------------------------------------------------------------------------------------- */
+/* ---- joining ------------------------------------------------------------------------------------------ */
 
 static int note(side *s, int32_t id, int64_t times, uint32_t at) {
     if (s->size == s->room) {
@@ -131,7 +131,7 @@ static inline int join_at(chronos_learner *t, uint32_t at, int32_t left, int32_t
     return CHRONOS_OK;
 }
 
-/* For each neighbour of one side: its pair with `made` is new or more frequent, and is found at these places. */
+/* For each neighbour of one side: its pair with `made` is new, and is found at these places. */
 static int add_new(chronos_learner *t, side *s, int32_t made, int is_left) {
     for (size_t i = 0; i < s->met_size; i++) {
         int32_t id = s->met[i];
@@ -211,7 +211,7 @@ void chronos_learner_export(const chronos_learner *t, int32_t *merges) {
     memcpy(merges, t->merges, 3 * t->merged * sizeof *merges);
 }
 
-/* ---- beginning ------------------------------------------------------------------------------------------- */
+/* ---- beginning ---------------------------------------------------------------------------------------- */
 
 /* Words of one byte have no pairs and are left out. Returns the number of places. */
 static size_t lay_row(chronos_learner *t, const uint8_t *data, const int64_t *ends, size_t n,
@@ -311,8 +311,8 @@ static int begin_spellings(chronos_learner *t, const int32_t *byte_ids, const ui
     return code;
 }
 
-chronos_learner *chronos_learner_new(const uint8_t *data, const int64_t *ends, const int64_t *counts, size_t n,
-                                     const int32_t *byte_ids, const uint8_t *specials,
+chronos_learner *chronos_learner_new(const uint8_t *data, const int64_t *ends, const int64_t *counts,
+                                     size_t n, const int32_t *byte_ids, const uint8_t *specials,
                                      const int64_t *special_ends, size_t n_specials, int32_t vocab) {
     chronos_learner *t = calloc(1, sizeof *t);
     if (!t)
@@ -322,7 +322,8 @@ chronos_learner *chronos_learner_new(const uint8_t *data, const int64_t *ends, c
     t->counts = malloc(n * sizeof *counts + 1);
     t->row = malloc(((n ? (size_t)ends[n - 1] : 0) + n + 1) * sizeof *t->row);
     if (!t->counts || !t->row || pairs_begin(&t->pairs) != CHRONOS_OK ||
-        begin_side(&t->left, (size_t)vocab) != CHRONOS_OK || begin_side(&t->right, (size_t)vocab) != CHRONOS_OK ||
+        begin_side(&t->left, (size_t)vocab) != CHRONOS_OK ||
+        begin_side(&t->right, (size_t)vocab) != CHRONOS_OK ||
         begin_spellings(t, byte_ids, specials, special_ends, n_specials) != CHRONOS_OK) {
         chronos_learner_free(t);
         return NULL;

@@ -1,6 +1,6 @@
 /* Byte pair encoding of one word: of all pairs in it, the one of lowest rank is joined, leftmost first.
- * Short words by looking for the lowest again and again, longer ones with a heap, so that time grows with n log n
- * and not with its square. It remembers nothing between words; encode.c does. */
+ * Short words by looking for the lowest again and again, longer ones with a heap, so that time grows with
+ * n log n and not with its square. It remembers nothing between words; encode.c does. */
 #include "tokens.h"
 
 #include <stdlib.h>
@@ -25,7 +25,8 @@ static inline uint32_t rank_of(const chronos_bpe *bpe, int32_t left, int32_t rig
 }
 
 static void add_rule(chronos_bpe *bpe, merge_rule rule) {
-    size_t mask = ((size_t)1 << (64 - bpe->shift)) - 1, place = hash_pair(rule.left, rule.right) >> bpe->shift;
+    size_t mask = ((size_t)1 << (64 - bpe->shift)) - 1;
+    size_t place = hash_pair(rule.left, rule.right) >> bpe->shift;
     while (bpe->rules[place].rank != NO_RANK &&
            (bpe->rules[place].left != rule.left || bpe->rules[place].right != rule.right))
         place = (place + 1) & mask;

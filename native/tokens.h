@@ -16,7 +16,7 @@
 
 #define MOST_TEXT 0x7fffffffu /* positions are kept in 32 bits, and ids may not outnumber int32 */
 
-/* ---- cut.c: where words end ----------------------------------------------------------------------------- */
+/* ---- cut.c: where words end --------------------------------------------------------------------------- */
 
 enum { OTHER, LETTER, NUMBER, SPACE, CLASSES }; /* classes of characters: \p{L}, \p{N}, \s, the rest */
 enum { PATTERN_NONE, PATTERN_GPT2, PATTERN_GPT4, PATTERN_QWEN2, PATTERNS };
@@ -39,23 +39,24 @@ void chronos_cutter_free(chronos_cutter *cutter);
 size_t cut_words(const chronos_cutter *cutter, const uint8_t *text, size_t at, size_t size, uint32_t *ends,
                  size_t most);
 
-/* ---- count.c: how often each word occurs ---------------------------------------------------------------- */
+/* ---- count.c: how often each word occurs -------------------------------------------------------------- */
 
 typedef struct chronos_counter chronos_counter;
 chronos_counter *chronos_counter_new(void);
 void chronos_counter_free(chronos_counter *counter);
 /* add: cuts and counts text (size,). add_counted: words data[ends[i-1]..ends[i]), each counts[i] times. After
  * CHRONOS_NO_MEMORY part of the words may be counted. */
-int chronos_counter_add(chronos_counter *counter, const chronos_cutter *cutter, const uint8_t *text, size_t size);
+int chronos_counter_add(chronos_counter *counter, const chronos_cutter *cutter, const uint8_t *text,
+                        size_t size);
 int chronos_counter_add_counted(chronos_counter *counter, const uint8_t *data, const int64_t *ends,
                                 const int64_t *counts, size_t n);
-/* words: how many differ; bytes: their lengths' sum. export writes data (bytes,), ends and counts (words,), in
- * the order in which the words were first met. */
+/* words: how many differ; bytes: their lengths' sum. export writes data (bytes,), ends and counts (words,),
+ * in the order in which the words were first met. */
 size_t chronos_counter_words(const chronos_counter *counter);
 size_t chronos_counter_bytes(const chronos_counter *counter);
 void chronos_counter_export(const chronos_counter *counter, uint8_t *data, int64_t *ends, int64_t *counts);
 
-/* ---- encode.c, merge.c: text to ids --------------------------------------------------------------------- */
+/* ---- encode.c, merge.c: text to ids ------------------------------------------------------------------- */
 
 typedef struct {
     uint32_t left, right, rank; /* rank UINT32_MAX: empty */
@@ -88,13 +89,13 @@ enum { SPARE = 4 };
 int chronos_encode(const chronos_bpe *bpe, chronos_cache *cache, const chronos_cutter *cutter,
                    const uint8_t *data, const int64_t *ends, size_t n, int32_t *ids, int64_t *id_ends);
 
-/* ---- learn.c, pairs.c: counted words to merges ---------------------------------------------------------- */
+/* ---- learn.c, pairs.c: counted words to merges -------------------------------------------------------- */
 
 typedef struct chronos_learner chronos_learner;
 /* Words as in add_counted; specials likewise: special i has id i; byte_ids (256,) are the ids n_specials to
  * n_specials + 255 in some order. Copies all it needs. NULL without memory. */
-chronos_learner *chronos_learner_new(const uint8_t *data, const int64_t *ends, const int64_t *counts, size_t n,
-                                     const int32_t *byte_ids, const uint8_t *specials,
+chronos_learner *chronos_learner_new(const uint8_t *data, const int64_t *ends, const int64_t *counts,
+                                     size_t n, const int32_t *byte_ids, const uint8_t *specials,
                                      const int64_t *special_ends, size_t n_specials, int32_t vocab);
 void chronos_learner_free(chronos_learner *learner);
 /* Joins up to `steps` pairs. ids: how many there are by now; done: no pair is left, or the vocabulary full. */
@@ -104,7 +105,7 @@ int chronos_learner_done(const chronos_learner *learner);
 size_t chronos_learner_merges(const chronos_learner *learner);
 void chronos_learner_export(const chronos_learner *learner, int32_t *merges); /* (merges, 3) */
 
-/* ---- words as keys --------------------------------------------------------------------------------------- */
+/* ---- words as keys ------------------------------------------------------------------------------------ */
 
 /* A word of up to 15 bytes is its own key: 16 bytes, zero-filled, its length in the last. A longer one has a
  * hash in `a` and LONG_KEY in the top byte of `b`, whose other bytes are the table's own. */

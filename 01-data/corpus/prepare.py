@@ -7,7 +7,6 @@ Run it as `chronos data prepare --text PATH|stories --out-dir DIR`.
 
 import dataclasses
 import itertools
-import shutil
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -23,11 +22,10 @@ from chronos.data.corpus.mixing import Source
 from chronos.data.corpus.records import Made, Recipe, block_path, read_summary
 from chronos.data.corpus.workers import Task, run
 from chronos.data.documents import Tally, check_on_damage
-from chronos.files import refuse_strangers, resumable_directory, write_json
+from chronos.files import refuse_strangers, remove_tree, resumable_directory, sha256_bytes, write_json
 from chronos.settings import threads
 
 FILES = ("train.jsonl", "val.jsonl", "stats.json")
-BLOCKS = "blocks"  # the folder of finished blocks in the work folder
 VERSION = 1  # of the files in it; another one starts afresh
 STORIES_COUNT = 8000  # about 3 MB
 
@@ -79,11 +77,13 @@ def prepare(
     }
     try:
         with resumable_directory(out_dir, plan) as folder:
-            (folder / BLOCKS).mkdir(exist_ok=True)
-            making = _Making(inputs, sources, recipe, folder / BLOCKS)
+            # By plan: a worker of a killed process may still write blocks of another one.
+            blocks_here = folder / f"blocks-{sha256_bytes(repr(plan).encode())[:16]}"
+            blocks_here.mkdir(exist_ok=True)
+            making = _Making(inputs, sources, recipe, blocks_here)
             making.run(num_workers or threads())
             stats = _finish(making, folder)
-            shutil.rmtree(folder / BLOCKS)
+            remove_tree(blocks_here)
             return stats
     except KeyboardInterrupt:
         line = "interrupted: what is done is kept; run the same command again to go on"

@@ -5,11 +5,12 @@
 
 import os
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from chronos.architecture.kernels import plain
+from chronos.architecture.kernels import dsa_plain, kda_plain, plain, stick_plain
 from chronos.console import ChronosError
 
 _wanted = os.environ.get("CHRONOS_KERNELS", "fast")
@@ -17,14 +18,15 @@ if _wanted not in ("fast", "plain"):
     raise ChronosError("CHRONOS_KERNELS must be fast or plain", got=repr(_wanted))
 
 
-def _choose(name: str) -> Callable[..., Any]:
+def _choose(name: str, slow_home: ModuleType = plain) -> Callable[..., Any]:
     """The kernel of that name; which twin runs is decided by the type of its first array."""
-    slow = getattr(plain, name)
+    slow = getattr(slow_home, name)
     if _wanted == "plain":
         return slow
-    from chronos.architecture.kernels import fast
+    from chronos.architecture.kernels import dsa_fast, fast, kda_fast, stick_fast
 
-    quick = getattr(fast, name)
+    homes = {plain: fast, kda_plain: kda_fast, dsa_plain: dsa_fast, stick_plain: stick_fast}
+    quick = getattr(homes[slow_home], name)
 
     def kernel(first: np.ndarray, *rest: Any) -> Any:
         return quick(first, *rest) if first.dtype == np.float32 else slow(first, *rest)
@@ -46,5 +48,16 @@ cross_entropy = _choose("cross_entropy")
 embedding_backward = _choose("embedding_backward")
 dropout = _choose("dropout")
 adamw = _choose("adamw")
+stick, stick_backward = _choose("stick", stick_plain), _choose("stick_backward", stick_plain)
+stick_scan = _choose("stick_scan", stick_plain)
+kda, kda_backward = _choose("kda", kda_plain), _choose("kda_backward", kda_plain)
+short_conv, short_conv_backward = (_choose(name, kda_plain) for name in ("short_conv", "short_conv_backward"))
+decay_gate, decay_gate_backward = (_choose(name, kda_plain) for name in ("decay_gate", "decay_gate_backward"))
+gated_norm, gated_norm_backward = (_choose(name, kda_plain) for name in ("gated_norm", "gated_norm_backward"))
+index_scores = _choose("index_scores", dsa_plain)
+index_scores_backward = _choose("index_scores_backward", dsa_plain)
+top_k, index_kl = _choose("top_k", dsa_plain), _choose("index_kl", dsa_plain)
+sparse_attention = _choose("sparse_attention", dsa_plain)
+sparse_attention_backward = _choose("sparse_attention_backward", dsa_plain)
 
 KERNELS = tuple(name for name, value in globals().items() if callable(value) and hasattr(plain, name))

@@ -1,51 +1,30 @@
 """The loops of the fast kernels: Numba, serial, `nogil`; `fast.py` gives them their arguments.
 
-Loops over contiguous float32 rows that LLVM vectorizes for this CPU. `exp` and `tanh` are polynomials,
-because Numba's `math.exp` has no vector form. No `fastmath=True`, which would let NaN guards vanish:
+Loops over contiguous float32 rows that LLVM vectorizes for this CPU; what they share is in `scalars.py`.
 `nnan` appears only in the search for a maximum, and a NaN still shows in the sum that follows.
 """
 
 import numpy as np
 from numba import njit
 
-f32 = np.float32
-_FLAGS = {"contract", "reassoc", "nsz", "arcp"}
-_jit = njit(cache=True, nogil=True, fastmath=_FLAGS, error_model="numpy")
-# Never inline="always" here: Numba would then compile the rounding trick under its caller's `reassoc`.
-_exact = njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+from chronos.architecture.kernels.scalars import (
+    FLAGS,
+    HALF,
+    ONE,
+    THREE,
+    TWO,
+    ZERO,
+    exact,
+    exp,
+    f32,
+    jit,
+    tanh,
+)  # fmt: skip
 
-ZERO, HALF, ONE, TWO, THREE = f32(0), f32(0.5), f32(1), f32(2), f32(3)
-_LOW, _HIGH = f32(-88), f32(89)  # 2ⁿ is 0 at the one and infinity at the other, as eˣ should be
-_LOG2E, _LN2_HIGH, _LN2_LOW = f32(1.4426950408889634), f32(0.693359375), f32(-2.12194440e-4)
-_ROUND = f32(12582912.0)  # adding and subtracting 1.5·2²³ rounds to an integer
-_E0, _E1, _E2 = f32(1.9875691500e-4), f32(1.3981999507e-3), f32(8.3334519073e-3)
-_E3, _E4, _E5 = f32(4.1665795894e-2), f32(1.6666665459e-1), f32(5.0000001201e-1)
-_BIAS, _MANTISSA = np.int32(127), np.int32(23)
 _GELU_A, _GELU_B = f32(0.7978845608028654), f32(0.044715)
 
 
-@_exact
-def _exp(x):
-    """eˣ to 1 ulp (Cephes' polynomial): x = n ln 2 + r, eˣ = 2ⁿ · eʳ; NaN stays NaN.
-
-    Where eˣ is no normal number it is 0 or infinity (a little early: below −87.68 and above 88.37).
-    """
-    x = _LOW if x < _LOW else x
-    x = _HIGH if x > _HIGH else x
-    n = (x * _LOG2E + _ROUND) - _ROUND
-    r = x - n * _LN2_HIGH - n * _LN2_LOW
-    p = ((((_E0 * r + _E1) * r + _E2) * r + _E3) * r + _E4) * r + _E5
-    p = p * (r * r) + r + ONE
-    return p * np.int32((np.int32(n) + _BIAS) << _MANTISSA).view(np.float32)
-
-
-@_exact
-def _tanh(x):
-    """tanh x = 1 − 2/(e²ˣ + 1): absolute error within 1e-7."""
-    return ONE - TWO / (_exp(TWO * x) + ONE)
-
-
-@njit(cache=True, nogil=True, fastmath=_FLAGS | {"nnan"}, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FLAGS | {"nnan"}, error_model="numpy")
 def _row_max(x):
     a, b, c, d = x[0], x[0], x[0], x[0]  # four chains: one would wait for each comparison
     whole = x.size // 4 * 4
@@ -56,23 +35,23 @@ def _row_max(x):
     return max(max(a, b), max(c, d))
 
 
-@_jit
+@jit
 def gelu(x, y):
     for i in range(x.size):
         v = x[i]
-        y[i] = HALF * v * (ONE + _tanh(_GELU_A * (v + _GELU_B * v * v * v)))
+        y[i] = HALF * v * (ONE + tanh(_GELU_A * (v + _GELU_B * v * v * v)))
 
 
-@_jit
+@jit
 def gelu_backward(dy, x, dx):
     for i in range(x.size):
         v = x[i]
-        t = _tanh(_GELU_A * (v + _GELU_B * v * v * v))
+        t = tanh(_GELU_A * (v + _GELU_B * v * v * v))
         slope = HALF * v * (ONE - t * t) * _GELU_A * (ONE + THREE * _GELU_B * v * v)
         dx[i] = dy[i] * (HALF * (ONE + t) + slope)
 
 
-@_jit
+@jit
 def relu2(x, y):
     for i in range(x.size):
         v = x[i]
@@ -80,7 +59,7 @@ def relu2(x, y):
         y[i] = v * v
 
 
-@_jit
+@jit
 def relu2_backward(dy, x, dx):
     for i in range(x.size):
         v = x[i]
@@ -88,29 +67,29 @@ def relu2_backward(dy, x, dx):
         dx[i] = TWO * v * dy[i]
 
 
-@_jit
+@jit
 def swiglu(x, y):
     F = y.shape[1]
     for r in range(x.shape[0]):
         for i in range(F):
             g = x[r, i]
-            y[r, i] = g / (ONE + _exp(-g)) * x[r, F + i]
+            y[r, i] = g / (ONE + exp(-g)) * x[r, F + i]
 
 
-@_jit
+@jit
 def _swiglu_gate(dy, g, u, dg):
     for i in range(dy.size):
-        s = ONE / (ONE + _exp(-g[i]))
+        s = ONE / (ONE + exp(-g[i]))
         dg[i] = dy[i] * u[i] * s * (ONE + g[i] * (ONE - s))
 
 
-@_jit
+@jit
 def _swiglu_value(dy, g, du):
     for i in range(dy.size):
-        du[i] = dy[i] * g[i] / (ONE + _exp(-g[i]))
+        du[i] = dy[i] * g[i] / (ONE + exp(-g[i]))
 
 
-@_jit
+@jit
 def swiglu_backward(dy, x, dx):
     F = dy.shape[1]
     for r in range(x.shape[0]):  # a loop for each target: two in one are not vectorized
@@ -118,7 +97,7 @@ def swiglu_backward(dy, x, dx):
         _swiglu_value(dy[r], x[r, :F], dx[r, F:])
 
 
-@_jit
+@jit
 def layer_norm(x, w, b, eps, y, mean, rstd):
     R, D = x.shape
     over = ONE / f32(D)
@@ -137,7 +116,7 @@ def layer_norm(x, w, b, eps, y, mean, rstd):
             y[r, i] = (x[r, i] - mu) * s * w[i] + b[i]
 
 
-@_jit
+@jit
 def layer_norm_backward(dy, x, w, mean, rstd, dx, dw, db):
     R, D = x.shape
     over = ONE / f32(D)
@@ -157,7 +136,7 @@ def layer_norm_backward(dy, x, w, mean, rstd, dx, dw, db):
             db[i] += g
 
 
-@_jit
+@jit
 def rms_norm(x, w, eps, y, rstd):
     R, D = x.shape
     over = ONE / f32(D)
@@ -171,7 +150,7 @@ def rms_norm(x, w, eps, y, rstd):
             y[r, i] = x[r, i] * s * w[i]
 
 
-@_jit
+@jit
 def rms_norm_backward(dy, x, w, rstd, dx, dw):
     R, D = x.shape
     over = ONE / f32(D)
@@ -187,7 +166,7 @@ def rms_norm_backward(dy, x, w, rstd, dx, dw):
             dw[i] += dy[r, i] * h
 
 
-@_jit
+@jit
 def qk_norm(x, w, eps, y, rstd):
     R, H, K = x.shape
     over = ONE / f32(K)
@@ -206,7 +185,7 @@ def qk_norm(x, w, eps, y, rstd):
                     y[r, h, i] = x[r, h, i]
 
 
-@_jit
+@jit
 def qk_norm_backward(dy, x, w, rstd, dx, dw):
     R, H, K = x.shape
     over = ONE / f32(K)
@@ -227,7 +206,7 @@ def qk_norm_backward(dy, x, w, rstd, dx, dw):
                     dx[r, h, i] = dy[r, h, i]
 
 
-@_jit
+@jit
 def rotary(x, cos, sin, heads, y):
     R, H, K = x.shape
     half = K // 2
@@ -243,7 +222,7 @@ def rotary(x, cos, sin, heads, y):
                     y[r, h, i] = x[r, h, i]
 
 
-@_jit
+@jit
 def softmax_visible(s, visible, scale, lse):
     B, H, T, S = s.shape
     for b in range(B):
@@ -253,7 +232,7 @@ def softmax_visible(s, visible, scale, lse):
                 top = _row_max(row[:n]) * scale
                 total = ZERO
                 for i in range(n):
-                    e = _exp(row[i] * scale - top)
+                    e = exp(row[i] * scale - top)
                     row[i] = e
                     total += e
                 over = ONE / total
@@ -264,7 +243,7 @@ def softmax_visible(s, visible, scale, lse):
                 lse[b, h, t] = top + np.log(total)
 
 
-@_jit
+@jit
 def softmax_again(s, lse, visible, scale):
     B, H, T, S = s.shape
     for b in range(B):
@@ -272,12 +251,12 @@ def softmax_again(s, lse, visible, scale):
             for t in range(T):
                 row, n, z = s[b, h, t], visible[b, t], lse[b, h, t]
                 for i in range(n):
-                    row[i] = _exp(row[i] * scale - z)
+                    row[i] = exp(row[i] * scale - z)
                 for i in range(n, S):
                     row[i] = ZERO
 
 
-@_jit
+@jit
 def softmax_backward(p, dp, delta, scale):
     R, S = p.shape
     for r in range(R):
@@ -286,7 +265,7 @@ def softmax_backward(p, dp, delta, scale):
             dp[r, i] = p[r, i] * (dp[r, i] - d) * scale
 
 
-@_jit
+@jit
 def cross_entropy(logits, targets, scale, losses):
     R, E = logits.shape
     for r in range(R):
@@ -300,7 +279,7 @@ def cross_entropy(logits, targets, scale, losses):
         hit = row[target] - top
         total = ZERO
         for i in range(E):
-            e = _exp(row[i] - top)
+            e = exp(row[i] - top)
             row[i] = e
             total += e
         losses[r] = np.log(total) - hit
@@ -310,7 +289,7 @@ def cross_entropy(logits, targets, scale, losses):
         row[target] -= scale
 
 
-@_jit
+@jit
 def embedding_backward(dy, ids, out):
     for r in range(ids.size):
         row = ids[r]
@@ -318,7 +297,7 @@ def embedding_backward(dy, ids, out):
             out[row, i] += dy[r, i]
 
 
-@_exact
+@exact
 def _mix(h):
     """Wellons' lowbias32; every step is cut back to 32 bits, for Numba widens uint32 products."""
     h = np.uint32(h ^ (h >> np.uint32(16)))
@@ -328,7 +307,7 @@ def _mix(h):
     return np.uint32(h ^ (h >> np.uint32(16)))
 
 
-@_jit
+@jit
 def dropout(x, threshold, low, high, over, y):
     for i in range(x.size):
         h = _mix(np.uint32(np.uint32(np.uint32(i) * np.uint32(0x9E3779B9)) + low))
@@ -336,7 +315,7 @@ def dropout(x, threshold, low, high, over, y):
         y[i] = x[i] * over if h >= threshold else ZERO
 
 
-@_jit
+@jit
 def adamw(w, g, m, v, lr, b1, b2, c1, c2, eps, shrink, fix1, fix2, clip):
     for i in range(w.size):
         gi = g[i] * clip

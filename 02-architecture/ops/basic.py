@@ -1,4 +1,4 @@
-"""Addition and dropout: the ops that only move or mask numbers."""
+"""Addition, dropout and losses side by side: the ops that only move or mask numbers."""
 
 import numpy as np
 
@@ -30,3 +30,22 @@ class Dropout(Op):
     @staticmethod
     def backward(ctx: Node, grad: np.ndarray) -> tuple[np.ndarray]:
         return (kernels.dropout(grad, ctx.saved["rate"], ctx.saved["key"]),)
+
+
+class Beside(Op):
+    """y = a + weight · Σ others, all scalars: a loss and others beside it. Backward: dy, and dy · weight.
+
+    With `shown` False the value is that of a alone, the slopes are the same. Saves how many others there are.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Node, a: np.ndarray, *others: np.ndarray, weight: float, shown: bool = True
+    ) -> np.ndarray:
+        ctx.saved.update(weight=weight, count=len(others))
+        return np.asarray(a + a.dtype.type(weight) * sum(others) if shown else a.copy())
+
+    @staticmethod
+    def backward(ctx: Node, grad: np.ndarray) -> tuple[np.ndarray, ...]:
+        other = grad * grad.dtype.type(ctx.saved["weight"])
+        return (grad, *(other.copy() for _ in range(ctx.saved["count"])))

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from chronos.memory.store import EventStore
-from chronos.memory.store_repair import verify
+from chronos.memory.episodes.repair import verify
+from chronos.memory.episodes.store import EventStore
 
 LINES = 4000
 INGEST = """
 import sys
 import numpy as np
 from pathlib import Path
-from chronos.memory.store import Cursor, EventStore
+from chronos.memory.episodes.store import Cursor, EventStore
 
 path, source = Path(sys.argv[1]), Path(sys.argv[2])
 if (path / "journal.log").exists():

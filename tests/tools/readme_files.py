@@ -1,8 +1,8 @@
 """Keeps READMEs true: file tables from the files' first lines, listings pulled from the sources.
 
 `python tests/tools/readme_files.py` rewrites what stands between `<!-- files -->` and `<!-- /files -->` (for
-another folder than the README's: `<!-- files: folder -->`), and the block after each
-`<!-- code: path:function -->` (`Class.method` and C functions too), and what a command measured between
+another folder: `<!-- files: folder -->`; without the folders in it: `<!-- files: *.py -->`), the block after
+each `<!-- code: path:function -->` (`Class.method` and C functions too), and what a command measured between
 `<!-- result: file.json -->` and `<!-- /result -->`. The tests only look whether it would.
 """
 
@@ -23,7 +23,11 @@ LANGUAGES = {".py": "py", ".c": "c", ".h": "c"}
 def readmes(root: Path) -> list[Path]:
     """README.md, ARCHITECTURE.md, the README of each folder beneath and of the folders in it."""
     below = [*root.glob("[!.]*/README.md"), *root.glob("[!.]*/[!.]*/README.md")]
-    return [root / "README.md", root / "ARCHITECTURE.md", *sorted(p for p in below if "artifacts" not in p.parts)]
+    return [
+        root / "README.md",
+        root / "ARCHITECTURE.md",
+        *sorted(p for p in below if "artifacts" not in p.parts),
+    ]
 
 
 def render(readme: Path, root: Path) -> str:
@@ -31,8 +35,8 @@ def render(readme: Path, root: Path) -> str:
     text = readme.read_text(encoding="utf-8")
 
     def table(match: re.Match[str]) -> str:
-        folder = readme.parent / (match["folder"] or "")
-        return match[1] + files_table(folder) + match[3]
+        folder = readme.parent / (match["folder"] or "").removesuffix("*.py")
+        return match[1] + files_table(folder, deep=not (match["folder"] or "").endswith("*.py")) + match[3]
 
     def listing(match: re.Match[str]) -> str:
         path = next((p for p in (readme.parent / match["path"], root / match["path"]) if p.is_file()), None)
@@ -62,10 +66,14 @@ def _shown(cell: object) -> str:
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
-def files_table(folder: Path) -> str:
-    """A row for each source of a folder and of the folders in it: its name and its first line."""
+def files_table(folder: Path, deep: bool = True) -> str:
+    """A row for each source of a folder and, if `deep`, of the folders in it: its name and its first line."""
     rows = ["| file | what it is |", "|---|---|"]
-    sources = [p for p in folder.rglob("*") if p.suffix in LANGUAGES and "__pycache__" not in p.parts]
+    sources = [
+        p
+        for p in folder.glob("**/*" if deep else "*")
+        if p.suffix in LANGUAGES and "__pycache__" not in p.parts
+    ]
     for path in sorted(sources, key=lambda p: (len(p.relative_to(folder).parts), p.as_posix())):
         if path.name != "__init__.py" and not path.name.startswith("_chronos_native"):  # built, not written
             name = path.relative_to(folder).as_posix()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from chronos.architecture.config import DsaConfig
 from chronos.architecture.layers import DropoutPlan
 from chronos.architecture.tape import Tensor, backward, no_grad
 from chronos.console import ChronosError
@@ -14,8 +15,14 @@ SHAPES = {
     "published": {"norm": "layernorm", "positions": "learned", "activation": "gelu", "bias": True},
     "grouped": {"kv_heads": 2, "qk_norm": True, "tied": False},
     "one key head": {"kv_heads": 1, "activation": "relu2", "positions": "none", "norm_bias": True},
+    "then": {"preset": "then", "pattern": "kda dsa", "positions": "none", "dsa": DsaConfig(top_k=5)},
 }
 NEAR = 5e-6  # logits are of order one: some tens of roundings
+
+
+def near(model) -> float:
+    """Unit keys and the norm of each head magnify the roundings of short vectors."""
+    return 4 * NEAR if "kda" in model.config.mixers else NEAR
 
 
 def build(**settings) -> Model:
@@ -49,14 +56,14 @@ def logits_in(model, tokens, pieces) -> np.ndarray:
 def test_pieces_give_what_the_whole_gives(model, pieces):
     with no_grad():
         whole = model.logits(model(TOKENS, carry=False).hidden)
-        assert np.abs(logits_in(model, TOKENS, pieces) - whole).max() <= NEAR
+        assert np.abs(logits_in(model, TOKENS, pieces) - whole).max() <= near(model)
     assert np.abs(whole[:, 1:] - whole[:, :-1]).max() > 0.1  # else nothing was compared
 
 
 def test_recording_computes_the_same(model):
     with no_grad():
         whole = model.logits(model(TOKENS).hidden)
-    assert np.abs(model.logits(model(TOKENS).hidden) - whole).max() <= NEAR
+    assert np.abs(model.logits(model(TOKENS).hidden) - whole).max() <= near(model)
 
 
 def test_rows_of_different_lengths(model):
@@ -78,7 +85,7 @@ def test_rows_of_different_lengths(model):
             ends += lengths
     assert state.length.tolist() == ends.tolist() == [13, 10, 12]
     for row, n in enumerate(ends):
-        assert np.abs(np.concatenate(found[row]) - whole[row, :n]).max() <= NEAR
+        assert np.abs(np.concatenate(found[row]) - whole[row, :n]).max() <= near(model)
 
 
 def test_rows_do_not_touch_each_other(model):
@@ -86,10 +93,10 @@ def test_rows_do_not_touch_each_other(model):
     with no_grad():
         whole = model.logits(model(TOKENS).hidden)
         order = [2, 0, 0, 1]
-        assert np.abs(model.logits(model(TOKENS[order]).hidden) - whole[order]).max() <= NEAR
+        assert np.abs(model.logits(model(TOKENS[order]).hidden) - whole[order]).max() <= near(model)
         for row in range(3):
             alone = model.logits(model(TOKENS[row : row + 1]).hidden)
-            assert np.abs(alone[0] - whole[row]).max() <= NEAR
+            assert np.abs(alone[0] - whole[row]).max() <= near(model)
         changed = TOKENS.copy()
         changed[1] = (changed[1] + 7) % 40
         other = model.logits(model(changed).hidden)
@@ -111,7 +118,7 @@ def test_padding_changes_nothing(model, recorded):
         assert np.array_equal(found[0][row, :n], found[1][row, :n])
         with no_grad():
             alone = model(TOKENS[row : row + 1, :n]).hidden.data
-        assert np.abs(found[0][row, :n] - alone[0]).max() <= 10 * NEAR
+        assert np.abs(found[0][row, :n] - alone[0]).max() <= 10 * near(model)
 
 
 # ---- leaks -------------------------------------------------------------------------------------------------
@@ -270,8 +277,8 @@ def test_padding_may_reach_past_the_context(model):
         found = model.logits(out.hidden)
         with pytest.raises(ChronosError, match="sequence longer than the context, expected 16, got 17"):
             model(TOKENS[:, :1], out.state)
-    assert np.abs(found[:2, :3] - whole[:2, 13:16]).max() <= NEAR
-    assert np.abs(found[2, :7] - whole[2, 5:12]).max() <= NEAR
+    assert np.abs(found[:2, :3] - whole[:2, 13:16]).max() <= near(model)
+    assert np.abs(found[2, :7] - whole[2, 5:12]).max() <= near(model)
 
 
 def test_where_a_state_has_no_place():
@@ -293,7 +300,7 @@ def test_where_a_state_has_no_place():
     [
         ({}, "model.vocabulary is unknown; give a tokenizer"),
         ({"vocabulary": -3}, "model.vocabulary must not be negative, got -3"),
-        ({"vocabulary": 5, "preset": "gtp"}, "unknown preset 'gtp', expected gpt"),
+        ({"vocabulary": 5, "preset": "gtp"}, "unknown preset 'gtp', expected gpt or then"),
         ({"vocabulary": 5, "objective": "next"}, "unknown model.objective, expected next-token, got next"),
         ({"vocabulary": 5, "hedas": 3}, "unknown setting 'model.hedas'; did you mean 'heads'?"),
         ({"vocabulary": 5, "width": "wide"}, "setting 'model.width' needs int, got 'wide'"),

@@ -292,6 +292,38 @@ def test_words_that_do_not_fit_the_cache_are_right_too():
     )
 
 
+def test_short_words_of_many_ids_are_right_after_the_store_was_full():
+    encoder = native.BpeEncoder(BASE, np.empty((0, 3), np.int32), "gpt2", CLASSES)
+    text = "".join(f" {i:09d}" for i in range(120_000)).encode()  # ten ids each: more than 4 MB
+    expected = BASE[np.frombuffer(text, np.uint8)]
+    for _ in range(2):
+        assert (encoder.encode(text) == expected).all()
+
+
+def test_words_with_one_hash_are_told_apart():
+    """Two words of 16 bytes that hash_bytes of tokens.h cannot tell apart, worked out backwards."""
+    mix, full = 0x9E3779B97F4A7C15, 2**64
+
+    def step(h: int, part: int) -> int:
+        return (h ^ part) * mix % full ^ h >> 29
+
+    start, parts = 16 * mix % full, [0x0101010101010101, 0x0202020202020202]
+    one, two = (step(start, part) for part in parts)
+    second = (step(one, parts[0]) ^ two >> 29) * pow(mix, -1, full) % full ^ two
+    assert step(two, second) == step(one, parts[0])
+    words = [
+        first.to_bytes(8, "little") + last.to_bytes(8, "little")
+        for first, last in zip(parts, [parts[0], second])
+    ]
+    encoder = native.BpeEncoder(BASE, np.empty((0, 3), np.int32), "none", CLASSES)
+    for word in words * 2:
+        assert encoder.encode(word).tolist() == BASE[list(word)].tolist()
+    counter = native.WordCounter("none", CLASSES)
+    for word in words:
+        counter.add(word)
+    assert list(counter.words()) == [(words[0], 1), (words[1], 1)]
+
+
 def test_python_threads_share_an_encoder():
     rng = random.Random(9)
     texts = [random_text(rng, 2000) for _ in range(8)]

@@ -48,7 +48,7 @@ def test_tables_and_listings_are_current(files, name):
 
 @pytest.mark.parametrize("folder", [*FOLDERS, "07-inference", "native"])
 def test_a_lesson_shows_its_files(folder):
-    assert "<!-- files -->" in (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    assert "<!-- files" in (ROOT / folder / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", REQUIRED)

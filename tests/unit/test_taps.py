@@ -6,6 +6,7 @@ import pytest
 from chronos import native
 from chronos.architecture import ops
 from chronos.architecture.attention import KeyValueCache
+from chronos.architecture.config import DsaConfig
 from chronos.architecture.tape import Tensor, apply, backward, no_grad
 from chronos.console import ChronosError
 from chronos.memory.config import ModelConfig
@@ -17,6 +18,7 @@ SHAPES = {
     "published": {"norm": "layernorm", "positions": "learned", "activation": "gelu", "bias": True},
     "grouped": {"kv_heads": 2, "qk_norm": True, "tied": False},
     "one key head": {"kv_heads": 1, "activation": "relu2", "positions": "none", "norm_bias": True},
+    "then": {"preset": "then", "pattern": "kda dsa", "positions": "none", "dsa": DsaConfig(top_k=5)},
 }
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from chronos.architecture import cost
 from chronos.architecture.attention import KeyValueCache, Where, rotary_rows
-from chronos.architecture.config import TransformerConfig
+from chronos.architecture.config import DsaConfig, KdaConfig, TransformerConfig
 from chronos.architecture.layers import Taps
 from chronos.architecture.tape import Tensor, no_grad
 from chronos.architecture.transformer import INIT_STD, Stack, initialize
@@ -19,6 +19,8 @@ SHAPES = {
     "norm bias alone": {"norm": "layernorm", "norm_bias": True, "positions": "none", "activation": "relu2"},
     "grouped": {"kv_heads": 2, "qk_norm": True, "tied": False},
     "one key head": {"kv_heads": 1, "hidden": 50, "bias": True, "causal": False},
+    "then": {"pattern": "kda dsa", "positions": "none", "qk_norm": True, "bias": True},
+    "then, other sizes": {"pattern": "dsa kda kda", "kda": KdaConfig(3, 7, 5), "dsa": DsaConfig(4, 3, 10, 4)},
 }
 
 
@@ -46,6 +48,20 @@ def small(**settings) -> TransformerConfig:
         ({"norm_eps": float("nan")}, "model.norm_eps must be"),
         ({"rope_base": 1.0}, "model.rope_base must be a finite number above 1"),
         ({"rope_base": float("inf")}, "model.rope_base must be"),
+        (
+            {"pattern": "kda dsb"},
+            "unknown mixer in model.pattern, expected one or more of attention, kda, dsa",
+        ),
+        ({"pattern": " "}, "unknown mixer in model.pattern"),
+        ({"pattern": "attention kda", "causal": False}, "KDA and DSA read from left to right; choose"),
+        ({"kda": KdaConfig(heads=-1)}, "model.kda.heads must be at least 0, got -1"),
+        ({"dsa": DsaConfig(top_k=0)}, "model.dsa.top_k must be at least 1, got 0"),
+        ({"dsa": DsaConfig(index_width=5)}, "model.dsa turns an even part of an even index_width"),
+        ({"dsa": DsaConfig(index_rotary=34)}, "an even part of an even index_width, got 34 of 32"),
+        (
+            {"dsa": DsaConfig(stage="warm")},
+            "unknown model.dsa.stage, expected sparse or dense or warmup, got 'warm'",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused(settings, told):
@@ -58,11 +74,33 @@ def test_odd_heads_need_no_rotary():
     assert small(width=36, heads=12, positions="learned").head_width == 3
 
 
+def test_the_pattern_is_repeated():
+    assert small(layers=5, pattern="kda kda dsa").mixers == ("kda", "kda", "dsa", "kda", "kda")
+    assert small(layers=2, pattern="attention", causal=False).mixers == ("attention", "attention")
+    assert small().kda_shape == (4, 8, 8) and small(kda=KdaConfig(3, 5)).kda_shape == (3, 5, 5)
+
+
 def test_hidden_widths():
     assert small(activation="gelu").ffn_width == 128
     assert small(activation="swiglu").ffn_width == 96  # 8/3 · 32 = 85.3, up to a multiple of 32
     assert small(width=384, heads=6).ffn_width == 1024
     assert small(hidden=7).ffn_width == 7
+
+
+def norms_in(kind: str, c: TransformerConfig) -> int:
+    """Gains of the indexers' norms, which are weights but no products."""
+    return c.mixers.count("dsa") * c.dsa.index_width if kind == "dsa" else 0
+
+
+def scores(kind: str, c: TransformerConfig) -> int:
+    """FLOPs of one block beside its matrices, for the mean token: counted token by token."""
+    before = np.arange(1, c.context + 1) if c.causal else np.full(c.context, c.context)
+    if kind == "kda":
+        H, K, _ = c.kda_shape
+        return 8 * H * K * K
+    seen = before if kind == "attention" else np.minimum(before, c.dsa.top_k)
+    index = 2 * c.dsa.index_heads * (c.dsa.index_width + 1) * before.mean() if kind == "dsa" else 0
+    return round(index + 4 * c.width * seen.mean())
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -74,9 +112,17 @@ def test_costs_are_those_of_the_model(shape):
     assert rows["all"]["parameters"] == sum(sizes.values())
     embedding = sum(size for name, size in sizes.items() if name.startswith("embed."))
     assert rows["embedding"]["parameters"] == embedding
-    products = sum(size for name, size in sizes.items() if name.endswith(("qkv.weight", "out.weight")))
-    scores = 4 * config.width * (16 if not config.causal else 8.5)
-    assert rows["attention"]["flops_forward"] == 2 * products + 2 * scores
+    for kind in set(config.mixers):
+        inside = tuple(
+            f"stack.block.{i}.attention." for i, mixer in enumerate(config.mixers) if mixer == kind
+        )
+        found = {name: size for name, size in sizes.items() if name.startswith(inside)}
+        assert rows[kind]["parameters"] == sum(found.values())
+        blocks = config.mixers.count(kind)
+        products = sum(size for name, size in found.items() if name.endswith((".weight", ".conv")))
+        assert rows[kind]["flops_forward"] == 2 * (products - norms_in(kind, config)) + blocks * scores(
+            kind, config
+        )
     assert cost.flops_per_token(config, 50) == 3 * rows["all"]["flops_forward"]
 
 
