@@ -100,8 +100,8 @@ def _show(source: str, stats: dict[str, Any]) -> None:
     rows = [(side, *(stats[side][key] for key in keys)) for side in ("train", "val")]
     table(f"Corpus from {source}", ("part", *keys), [*rows, ("all", *(stats[key] for key in keys))])
     if mix := stats.get("mix"):
-        columns = ("source", *(key for key in mix[0] if key != "name"))
-        table("The mix", columns, [[each.get(key, "") for key in ("name", *columns[1:])] for each in mix])
+        keys = ("asked", "got", "documents", "bytes", "passes")
+        table("The mix", ("source", *keys), [(each["name"], *(each[key] for key in keys)) for each in mix])
     if quality := stats.get("quality"):
         rows = [("kept", quality["kept"], ""), *_dropped(quality)]
         table(f"Quality of {quality['documents']:,} documents", ("rule", "documents", "for example"), rows)

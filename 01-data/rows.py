@@ -137,6 +137,14 @@ def _merged(parts: Iterable[Part]) -> list[Part]:
     return [("".join(text for text, _ in group), trained) for trained, group in groups]
 
 
+_HEADERS = re.compile(r"^### (?:Instruction|Input|Feelings|Thought Process|Response):\n?", re.MULTILINE)
+
+
+def without_headers(text: str) -> str:
+    """The text without the lines that this layout puts in."""
+    return _HEADERS.sub("", text)
+
+
 def _header(title: str) -> str:
     return f"### {title}:\n"
 

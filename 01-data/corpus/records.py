@@ -20,6 +20,7 @@ from chronos.data.corpus.blocks import Piece
 from chronos.data.corpus.config import Options
 from chronos.data.corpus.rules import STATISTICS, chosen
 from chronos.data.documents import Document, Tally, documents_of
+from chronos.data.rows import without_headers
 
 PIECE = 8 << 20  # characters of one row; longer plain texts are cut into several, at line ends
 BY_HASH, TRAIN, VAL = 0, 1, 2  # to which side a row goes: decided by its hash, or by where it stood
@@ -150,8 +151,9 @@ class _Judged:
         """Whether a document passes; what it is like is noted."""
         if not self.wanted:
             return True
-        found = quality.statistics(document.text)
-        rule = quality.broken(document.text, found, self.rules)
+        text = without_headers(document.text)  # they are ours, not the document's
+        found = quality.statistics(text)
+        rule = quality.broken(text, found, self.rules)
         self.statistics.append([found[name] for name in STATISTICS])
         self.verdicts.append(0 if rule is None else 1 + self.rules.index(rule))
         if rule is not None:

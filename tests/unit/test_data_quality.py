@@ -169,3 +169,13 @@ def test_a_book_is_kept_and_its_table_of_numbers_is_not(shared, tmp_path):
     assert broken(text, statistics(text), rules) is None
     numbers = "\n".join(f"{i} {i * i} {i * i * i}" for i in range(500))
     assert broken(numbers, statistics(numbers), rules) in ("gopher-letters", "gopher-stop-words")
+
+
+def test_the_headers_of_rows_are_not_the_documents_own(tmp_path):
+    """Three hash signs for a few words would break the rule of symbols in every instruction row."""
+    words = "the lamp is to be had with that of the barn"
+    rows = [{"instruction": f"{words} {i}?", "output": words} for i in range(30)]
+    rows.append({"text": "## # # ## of the two"})
+    (tmp_path / "r.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    stats = prepare(tmp_path / "r.jsonl", tmp_path / "out", options=Options(filters=("gopher-symbols",)))
+    assert stats["quality"]["kept"] == 30 and stats["quality"]["dropped"] == {"gopher-symbols": 1}
