@@ -153,10 +153,18 @@ $(A)/.inputs/config.yaml: FORCE | $(READY)
 define FLAGS_OF
 import sys, yaml
 config = yaml.safe_load(open(sys.argv[1], encoding="utf-8"))
-data, kind = config["data"], config["tokenizer"]["kind"]
+data, tokenizer = config["data"], config["tokenizer"]
+options, kind = data["options"], tokenizer["kind"]
+cleaning, near = options["cleaning"], options["dedupe"] == "near"
 flags = {
-    "data": ["--val-fraction", data["val_fraction"], "--on-damage", data["on_damage"]],
-    "tokenizer": ["--kind", kind] + (["--vocab", config["tokenizer"]["vocab"], "--pattern", config["tokenizer"]["pattern"]] if kind == "bpe" else []),
+    "data": ["--val-fraction", data["val_fraction"], "--on-damage", data["on_damage"]]
+    + ["--dedupe", options["dedupe"], "--unicode", cleaning["unicode"]]
+    + (["--similarity", options["similarity"]] if near else [])
+    + (["--filters", ",".join(options["filters"])] if options["filters"] else [])
+    + ["--quality-report"] * options["report"] + ["--unwrap"] * cleaning["unwrap"]
+    + ["--drop-invisible"] * cleaning["invisible"] + ["--keep-controls"] * (not cleaning["controls"]),
+    "tokenizer": ["--kind", kind]
+    + (["--vocab", tokenizer["vocab"], "--pattern", tokenizer["pattern"]] if kind == "bpe" else []),
 }
 if kind == "file":
     flags["tokenizer"] = ["--tokenizer-path", config["tokenizer"]["path"]]

@@ -86,8 +86,8 @@ def start(config: RunConfig, source: Source, run: Path, hooks: Sequence[Hook] = 
         config = _resolved(config, tokenizer.vocab_size, len(TokenShards(tokens / "train")))
         model = _initial_model(config, source.model_path, tokenizer.hash)
         trainer = _trainer(config, model, tokens, run, hooks, Lanes(_lanes(config)))
-    except Exception:  # an interruption leaves what is half prepared: the next start goes on with it
-        if not existed:
+    except Exception as error:
+        if not existed and not getattr(error, "keeps_work", False):  # the next start goes on with that
             shutil.rmtree(run, ignore_errors=True)
         raise
     run.mkdir(parents=True, exist_ok=True)

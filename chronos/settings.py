@@ -147,8 +147,14 @@ _SCALARS = {bool: _to_bool, int: _to_int, float: _to_float, str: _to_str}
 
 
 def dump(instance: Any) -> dict[str, Any]:
-    """The plain data of a configuration, to be saved with what it made."""
-    return dataclasses.asdict(instance)
+    """The plain data of a configuration, to be saved with what it made; tuples are lists, as in JSON."""
+    return _plain(dataclasses.asdict(instance))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, tuple | list) else value
 
 
 def machine() -> str:

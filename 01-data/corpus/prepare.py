@@ -34,6 +34,7 @@ class Interrupted(ChronosError):
     """Ctrl-C: what is done is kept."""
 
     exit_code = 130
+    keeps_work = True
 
 
 def prepare(
@@ -67,14 +68,7 @@ def prepare(
     inputs = [Input(each, seed, stories_count) for each in sources]
     recipe = Recipe(seed, val_fraction, on_damage, options)
     refuse_strangers(out_dir, FILES)
-    plan = {
-        "version": VERSION,
-        "inputs": [each.identity() for each in inputs],
-        "sources": [dataclasses.asdict(each) | {"path": str(each.path)} for each in sources],
-        "recipe": dataclasses.asdict(recipe),
-        "python": sys.version_info[:2],  # its Unicode tables
-        "block": blocks.BLOCK,
-    }
+    plan = _plan(inputs, sources, recipe)
     try:
         with resumable_directory(out_dir, plan) as folder:
             # By plan: a worker of a killed process may still write blocks of another one.
@@ -88,6 +82,18 @@ def prepare(
     except KeyboardInterrupt:
         line = "interrupted: what is done is kept; run the same command again to go on"
         raise Interrupted(line) from None
+
+
+def _plan(inputs: Sequence[Input], sources: Sequence[Source], recipe: Recipe) -> dict[str, Any]:
+    """All that the corpus follows from: work in progress is gone on with only if this is the same."""
+    return {
+        "version": VERSION,
+        "inputs": [each.identity() for each in inputs],
+        "sources": [dataclasses.asdict(each) | {"path": str(each.path)} for each in sources],
+        "recipe": dataclasses.asdict(recipe),
+        "python": sys.version_info[:2],  # its Unicode tables
+        "block": blocks.BLOCK,
+    }
 
 
 def _sources(source: str | Path | Sequence[Source]) -> tuple[Source, ...]:

@@ -55,7 +55,7 @@ def course(tmp_path_factory) -> Course:
                 "--out-dir",
                 a / "03-tokenization",
                 "--vocab",
-                "300",
+                "400",
             ],
         ),
         ("04", ["model", "init", "--tokenizer-path", a / "03-tokenization", "--out-dir", a / "04-memory"]),
@@ -116,7 +116,7 @@ def test_training_tells_what_scripts_rely_on(course):
     }
     assert keys <= result.keys()
     assert result["steps"] == 6
-    assert 0 < result["val_nats"] < math.log(300) + 1
+    assert 0 < result["val_nats"] < math.log(400) + 1
     rows = [json.loads(line) for line in (course.folder / "05-training" / "metrics.jsonl").open()]
     assert rows[0]["kind"] == "start"
     assert [row["step"] for row in rows if row["kind"] == "train"] == [1, 2, 3, 4, 5, 6]

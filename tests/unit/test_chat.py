@@ -25,7 +25,7 @@ GREEDY = Sampling(temperature=0)
 
 
 def make_loaded(context: int = 200) -> Loaded:
-    tokenizer = train_tokenizer("bpe", TEXTS, 300)
+    tokenizer = train_tokenizer("bpe", TEXTS, 400)
     shape = {"layers": 2, "heads": 2, "width": 32, "context": context, "tied": False}
     shape["vocabulary"] = tokenizer.vocab_size
     model = Model(config_from(shape), seed=5)

@@ -266,13 +266,14 @@ def test_commands(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("CHRONOS_ARTIFACTS", str(tmp_path / "artifacts"))
     parser = argparse.ArgumentParser()
     commands.register(parser.add_subparsers())
-    args = parser.parse_args(["data", "prepare", "--stories", "50"])
+    args = parser.parse_args(["data", "prepare", "--stories", "50"], argparse.Namespace(given={"--stories"}))
     result = args.run(args)
     assert result["documents"] == 50
     assert (tmp_path / "artifacts" / "01-data" / "stats.json").exists()
     assert "Corpus from stories" in capsys.readouterr().out
     args = parser.parse_args(
-        ["data", "stories", "--n", "2", "--seed", "7", "--level", "1"], argparse.Namespace(json=False)
+        ["data", "stories", "--n", "2", "--seed", "7", "--level", "1"],
+        argparse.Namespace(json=False),
     )
     result = args.run(args)
     assert len(result["stories"]) == 2

@@ -34,7 +34,7 @@ TEXTS = list(stories(40, seed=3))
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer("bpe", TEXTS, 300)
+    return train_tokenizer("bpe", TEXTS, 400)
 
 
 @pytest.fixture(scope="module")
@@ -273,9 +273,9 @@ def test_baselines_against_dictionaries(tokenizer, shards, tmp_path, monkeypatch
 
 
 def test_a_large_vocabulary_has_no_table_of_pairs(tokenizer, shards, monkeypatch):
-    monkeypatch.setattr(baselines_module, "PAIRS", 300**2 - 1)
-    assert set(baselines(shards, shards, 300)) == {"uniform", "unigram"}
-    assert count_tokens(shards, 300).sum() == len(shards)
+    monkeypatch.setattr(baselines_module, "PAIRS", 400**2 - 1)
+    assert set(baselines(shards, shards, 400)) == {"uniform", "unigram"}
+    assert count_tokens(shards, 400).sum() == len(shards)
 
 
 # ---- the command -------------------------------------------------------------------------------------------

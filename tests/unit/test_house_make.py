@@ -34,8 +34,9 @@ case "$1" in
 esac
 """
 CONFIG = """model: {layers: 4}
-tokenizer: {kind: bpe, vocab: 1024, path: ""}
-data: {val_fraction: 0.1, on_damage: fail}
+tokenizer: {kind: bpe, vocab: 1024, pattern: gpt2, path: ""}
+data: {val_fraction: 0.1, on_damage: fail, options: {dedupe: none, similarity: 0.8, filters: [], \
+report: false, cleaning: {controls: true, invisible: false, unicode: none, unwrap: false}}}
 """
 ORDER = ["data", "architecture", "tokenizer", "model", "train", "report", "quantize", "generate"]
 
@@ -161,8 +162,19 @@ def test_configuration_counts_by_content(house, old, new, remade):
 def test_flags_of_the_first_stages_come_from_the_configuration(house):
     house.make()
     calls = (house.folder / "calls").read_text()
-    assert "--val-fraction 0.1 --on-damage fail\n" in calls
-    assert "--kind bpe --vocab 1024\n" in calls
+    assert "--val-fraction 0.1 --on-damage fail --dedupe none --unicode none\n" in calls
+    assert "--kind bpe --vocab 1024 --pattern gpt2\n" in calls
+    (house.folder / "config.yaml").write_text(
+        CONFIG.replace("dedupe: none", "dedupe: near").replace("filters: []", "filters: [gopher, c4]")
+        .replace("report: false", "report: true").replace("unwrap: false", "unwrap: true")
+        .replace("unicode: none", "unicode: NFC").replace("invisible: false", "invisible: true")
+        .replace("controls: true", "controls: false")
+    )  # fmt: skip
+    house.make()
+    assert (
+        "--dedupe near --unicode NFC --similarity 0.8 --filters gopher,c4 --quality-report --unwrap "
+        "--drop-invisible --keep-controls\n"
+    ) in (house.folder / "calls").read_text()
     for tokenizer, flags in (
         ("{kind: char}", "--kind char\n"),
         ("{kind: file, path: my/t}", "--tokenizer-path my/t\n"),

@@ -41,7 +41,7 @@ def make_model(vocabulary: int, **shape: int) -> Model:
 
 @pytest.fixture(scope="module")
 def loaded() -> Loaded:
-    tokenizer = train_tokenizer("bpe", TEXTS, 300)
+    tokenizer = train_tokenizer("bpe", TEXTS, 400)
     return Loaded(make_model(tokenizer.vocab_size), tokenizer, Path("m"), None)
 
 
@@ -159,7 +159,7 @@ def test_stop_strings_by_definition(text, stop, data):
     """Over ids of one byte, and over ids that hold several characters."""
     tokenizer = BytesTokenizer()
     expected = definition(text, stop)
-    bpe = train_tokenizer("bpe", ["abab€ba ab€"] * 3, 270)
+    bpe = train_tokenizer("bpe", ["abab€ba ab€"] * 3, 365)
     for ids, used in ((tokenizer.encode(text), tokenizer), (bpe.encode(text), bpe)):
         stream = TextStream(used, stop)
         pieces = [stream.feed(int(i)) for i in ids]
