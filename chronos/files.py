@@ -74,12 +74,13 @@ def _put_in_place(beside: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def resumable_directory(path: Path | str, made_of: Any) -> Iterator[Path]:
-    """Fill a directory over several runs: `.NAME.partial` beside `path`, renamed to `path` on success.
+    """Fill a directory over several runs: `.NAME.partial/result` beside `path`, renamed to `path` on success.
 
-    A run that was killed, interrupted or out of space leaves it, and the next one with the same `made_of` (a
-    JSON value that names everything the content follows from) gets it back as it was; another `made_of`
-    starts afresh, with a notice. Any other error removes it, but for those that say `keeps_work`. Whoever
-    fills it must be able to tell what in it is whole. A second process at the same time is refused.
+    A run that was killed, interrupted or out of space leaves `.NAME.partial`, and the next one with the same
+    `made_of` (a JSON value that names everything the content follows from) gets it back as it was; another
+    `made_of` starts afresh, with a notice. Any other error removes it, but for those that say `keeps_work`.
+    What is only needed on the way can stand beside the result, in its parent. Whoever fills it must be able
+    to tell what in it is whole. A second process at the same time is refused.
     """
     path = _real(path)
     partial = path.parent / f".{path.name}.partial"
@@ -88,15 +89,15 @@ def resumable_directory(path: Path | str, made_of: Any) -> Iterator[Path]:
         with exclusive(path.parent / f".{path.name}.lock", path):
             _begin_or_go_on(partial, path, json.dumps(made_of, ensure_ascii=False, sort_keys=True))
             try:
-                yield partial
+                yield partial / "result"
             except Exception as error:
                 lasting = getattr(error, "keeps_work", False)
                 if not (lasting or isinstance(error, OSError) or isinstance(error.__cause__, OSError)):
                     shutil.rmtree(partial, ignore_errors=True)
                 raise
-            (partial / _MADE_OF).unlink()
-            refuse_strangers(path, os.listdir(partial))
-            _put_in_place(partial, path)
+            refuse_strangers(path, os.listdir(partial / "result"))
+            _put_in_place(partial / "result", path)
+            remove_tree(partial)
 
 
 _MADE_OF = "made-of.json"
@@ -111,6 +112,7 @@ def _begin_or_go_on(partial: Path, path: Path, wanted: str) -> None:
         remove_tree(partial)
         partial.mkdir()
         write_atomic(note, wanted)
+    (partial / "result").mkdir(exist_ok=True)
     for left in partial.rglob(".*.tmp"):  # by a write that was killed before its rename
         left.unlink(missing_ok=True)
 

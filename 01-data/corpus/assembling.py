@@ -85,7 +85,7 @@ def _without_duplicates(corpus: Corpus, folder: Path) -> tuple[np.ndarray, dict[
         return np.ones(len(same), bool), found
     kept = ~same
     if dedupe == "near":
-        close = duplicates.nearly(made, corpus.options.similarity, folder / "signatures", kept)
+        close = duplicates.nearly(made, corpus.options.similarity, folder.parent / "signatures", kept)
         found |= {"near": int((close & kept).sum()), "similarity": corpus.options.similarity}
         kept &= ~close
     return kept, found

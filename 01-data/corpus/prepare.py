@@ -22,7 +22,7 @@ from chronos.data.corpus.mixing import Source
 from chronos.data.corpus.records import Made, Recipe, block_path, read_summary
 from chronos.data.corpus.workers import Task, run
 from chronos.data.documents import Tally, check_on_damage
-from chronos.files import refuse_strangers, remove_tree, resumable_directory, sha256_bytes, write_json
+from chronos.files import refuse_strangers, resumable_directory, sha256_bytes, write_json
 from chronos.settings import threads
 
 FILES = ("train.jsonl", "val.jsonl", "stats.json")
@@ -72,13 +72,11 @@ def prepare(
     try:
         with resumable_directory(out_dir, plan) as folder:
             # By plan: a worker of a killed process may still write blocks of another one.
-            blocks_here = folder / f"blocks-{sha256_bytes(repr(plan).encode())[:16]}"
+            blocks_here = folder.parent / f"blocks-{sha256_bytes(repr(plan).encode())[:16]}"
             blocks_here.mkdir(exist_ok=True)
             making = _Making(inputs, sources, recipe, blocks_here)
             making.run(num_workers or threads())
-            stats = _finish(making, folder)
-            remove_tree(blocks_here)
-            return stats
+            return _finish(making, folder)
     except KeyboardInterrupt:
         line = "interrupted: what is done is kept; run the same command again to go on"
         raise Interrupted(line) from None

@@ -109,7 +109,7 @@ def test_killed_while_the_corpus_is_put_into_place(place, peaceful, tmp_path, wh
         f"module = importlib.import_module({function[0]!r})\n"
         f"real = module.{function[1]}\n"
         f"def deadly(path, *rest, **more):\n"
-        f"    if str(path).endswith('.out.partial'):\n"
+        f"    if str(path).endswith('.out.partial/result'):\n"
         f"        os.kill(os.getpid(), signal.SIGKILL)\n"
         f"    return real(path, *rest, **more)\n"
         f"module.{function[1]} = deadly\n"

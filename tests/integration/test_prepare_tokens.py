@@ -79,7 +79,7 @@ def test_what_was_done_is_not_done_again(tmp_path, data, whole):
     """The second run begins at the last save: killed late, it has few batches left to add."""
     out = tmp_path / "tokens"
     assert run(data, out, "add", 12) == -signal.SIGKILL
-    saved = json.loads((tmp_path / ".tokens.partial" / "train" / "progress.json").read_text())
+    saved = json.loads((tmp_path / ".tokens.partial" / "result" / "train" / "progress.json").read_text())
     assert saved["at"] > 3000 and saved["counts"]["documents"] > 20
     assert run(data, out, "add", 8) == 0  # fewer than 8 calls of add
 

@@ -136,7 +136,7 @@ fetch("gutenberg", sys.argv[1], make_network=quick, ids=[1, 2, 3], base_url=sys.
 
 def test_kill_9_in_the_middle_and_a_second_process_at_the_same_time(tmp_path, server, tool):
     fast = server.routes["/cache/epub/2/pg2.txt"]
-    server.routes["/cache/epub/2/pg2.txt"] = [tool.raw(pause=30), fast]
+    server.routes["/cache/epub/2/pg2.txt"] = [tool.raw(b"", pause=30), fast]
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path), server.url])
     try:
         deadline = time.monotonic() + 30
