@@ -13,7 +13,7 @@ from chronos.data import corpus_commands, life_commands, source_commands
 
 def register(subparsers: Any) -> None:
     """Add `data` and its two actions to the command line."""
-    data = subparsers.add_parser("data", help="make a corpus from files or from the story grammar")
+    data = subparsers.add_parser("data", help="text: read, made up, fetched; corpora, and lives to remember")
     actions = data.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     corpus_commands.register(actions)

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from chronos.console import ChronosError, warn
+from chronos.data.blocks import SUFFIXES, Piece, is_readable, pieces_of
 from chronos.data.cleaning import DEFAULT, Cleaning
-from chronos.data.corpus.blocks import SUFFIXES, Piece, is_readable, pieces_of
 from chronos.data.decoding import DamageError, decode, require_file, stream_lines
 from chronos.data.rows import json_rows, marked, parse_json
 
 ON_DAMAGE = ("fail", "skip")
+NOTES = ("manifest.json", "stats.json")  # what fetched and prepared folders say of themselves: no text
 LISTED = 100  # damaged places that are told one by one
 
 
@@ -102,7 +103,8 @@ def documents_of(piece: Piece, cleaning: Cleaning, tally: Tally) -> Iterator[Doc
 def text_files(path: Path | str) -> list[Path]:
     """The files that a path stands for: itself, or those of a folder with a suffix that can be read.
 
-    Names that start with a dot are passed over; links are followed, and a loop of them is an error.
+    In a folder names that start with a dot and the NOTES are passed over; links are followed, and a loop of
+    them is an error.
     """
     path = Path(path)
     if path.is_dir():
@@ -132,7 +134,7 @@ def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
         raise ChronosError(f"cannot be listed ({error.strerror})", where=folder) from None
     for name in names:
         path = folder / name
-        if name.startswith("."):
+        if name.startswith(".") or name in NOTES:
             continue
         if path.is_dir():
             yield from _walk(path, (*above, real))

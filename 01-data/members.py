@@ -340,9 +340,11 @@ class _Zipped:
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str, spend: Spend):
         self.archive, self.info, self.where, self.spend = archive, info, where, spend
         self.file: Any = None
-        self.given = 0
+        self.given, self.over = 0, False
 
     def __call__(self, count: int) -> bytes:
+        if self.over:
+            return b""
         try:
             if self.file is None:
                 self.file = self.archive.open(self.info)
@@ -353,6 +355,7 @@ class _Zipped:
         self.spend(len(data))
         if not data and count:
             self.file.close()
+            self.over = True
             if self.given != self.info.file_size:
                 what = "its length is not what the directory says"
                 raise DamageError(what, where=self.where, expected=self.info.file_size, got=self.given)

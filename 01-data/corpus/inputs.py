@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chronos.data.archives import is_archive
-from chronos.data.corpus.blocks import BLOCK, Piece, pieces_of
+from chronos.data.blocks import BLOCK, Piece, pieces_of
 from chronos.data.corpus.mixing import Source
 from chronos.data.documents import Document, text_files
 from chronos.data.sources import GENERATED

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from chronos.console import ChronosError, Progress
-from chronos.data.corpus import blocks, quality_report
+from chronos.data import blocks
+from chronos.data.corpus import quality_report
 from chronos.data.corpus.assembling import Corpus, assemble
 from chronos.data.corpus.config import DEFAULT, Options
 from chronos.data.corpus.inputs import Input

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from chronos.data.blocks import Piece
 from chronos.data.corpus import near, quality
-from chronos.data.corpus.blocks import Piece
 from chronos.data.corpus.config import Options
 from chronos.data.corpus.rules import STATISTICS, chosen
 from chronos.data.documents import Document, Tally, documents_of

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chronos.console import ChronosError
-from chronos.data.corpus.blocks import Piece
+from chronos.data.blocks import Piece
 from chronos.data.corpus.records import Recipe, block_path, make
 from chronos.files import write_atomic
 

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 SCRIPT = """
 import sys, time
 from chronos.console import ChronosError
-from chronos.data.corpus import blocks, config, prepare, records
+from chronos.data import blocks
+from chronos.data.corpus import config, prepare, records
 blocks.BLOCK = 20_000
 if __name__ == "__main__":
     options = config.Options(dedupe="near")

@@ -379,3 +379,10 @@ def test_a_zip_bomb_of_many_members_and_an_archive_without_text(tmp_path, monkey
     assert "no text" in refusal(lambda: contents(make_zip(tmp_path / "y.zip", ("a.png", b"x"))), ChronosError)
     cut = gzip.compress(make_tar(tmp_path / "y.tar", ("a.txt", b"text")).read_bytes())[:-4]
     assert "ends too soon" in refusal(lambda: contents(put(tmp_path / "y.tar.gz", cut)))
+
+
+def test_a_member_that_was_read_to_its_end_stays_at_its_end(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "text")
+    for _, stream in archives.members(tmp_path / "a.zip"):
+        assert [stream.read() for _ in range(3)] == [b"text", b"", b""]

@@ -10,8 +10,7 @@ import zipfile
 import pytest
 
 from chronos.console import ChronosError
-from chronos.data import decoding
-from chronos.data.corpus import blocks
+from chronos.data import blocks, decoding
 from chronos.data.decoding import DamageError
 from chronos.data.documents import read_documents
 from chronos.data.rows import parse_json
@@ -296,3 +295,12 @@ def test_a_large_packed_text_is_split_by_position(tmp_path, monkeypatch):
         assert 0.19 * len(text) < len(val) < 0.2 * len(text) and val.startswith(b"line")
         sides.append([(piece.data, piece.line, piece.side) for piece in pieces])
     assert sides[0] == sides[1] == sides[2]
+
+
+def test_what_a_folder_says_of_itself_is_no_text(tmp_path):
+    """A folder that was fetched or prepared is a source like any other."""
+    row = {"text": "one", "title": "t", "url": "u", "licence": "l"}
+    (tmp_path / "books-00000.jsonl").write_text(json.dumps(row) + "\n")
+    for name in ("manifest.json", "stats.json"):
+        (tmp_path / name).write_text('{"version": 1}')
+    assert [document.text for document in read_documents(tmp_path)] == ["one"]

@@ -8,9 +8,8 @@ import sys
 import pytest
 
 from chronos.console import ChronosError
-from chronos.data import commands
+from chronos.data import blocks, commands
 from chronos.data.cleaning import Cleaning
-from chronos.data.corpus import blocks
 from chronos.data.corpus import prepare as making
 from chronos.data.corpus.config import Options
 from chronos.data.corpus.prepare import prepare
