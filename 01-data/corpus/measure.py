@@ -71,7 +71,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
     with pyplot.rc_context({"svg.fonttype": "none", "svg.hashsalt": "chronos"}):
         figure, axes = pyplot.subplots(figsize=(7, 3))
-        s = np.linspace(0.4, 1, 121)
+        s = np.linspace(0.25, 1, 151)
         curve = near.found(s, result["bands"], result["rows_a_band"])
         axes.plot(s, 100 * curve, color="tab:grey", label="1 − (1 − sʳ)ᵇ")
         true = [row["jaccard"] for row in result["found"]]

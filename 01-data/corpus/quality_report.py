@@ -93,8 +93,8 @@ def _draw(counts: np.ndarray, found: dict[str, Any], path: Path) -> None:
         for panel, name in zip(axes.flat[1:], DRAWN):
             _draw_histogram(panel, name, counts[:, list(STATISTICS).index(name)])
         handles, labels = axes.flat[1].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower right", ncols=2, frameon=False)
-        figure.tight_layout()
+        figure.legend(handles, labels, loc="upper center", ncols=2, frameon=False)
+        figure.tight_layout(rect=(0, 0, 1, 0.97))
         figure.savefig(path, metadata={"Date": None})
         pyplot.close(figure)
 
