@@ -56,14 +56,14 @@ class Tally:
         self.damaged += damaged
         self.reasons += reasons[: LISTED - len(self.reasons)]
 
-    def report(self, path: object) -> None:
-        """Warn of what was left out; ChronosError if nothing is left."""
+    def report(self, path: object, of: str = "text") -> None:
+        """Warn of what was left out; ChronosError if nothing is left, no text or whatever it is `of`."""
         if self.damaged:
             warn(f"{path}: skipped {self.damaged} damaged (the first: {self.reasons[0]})")
         if self.empty:
             warn(f"{path}: left out {self.empty} without text")
         if not self.kept:
-            raise ChronosError("there is no text in it", where=path, mend="give a file or folder with text")
+            raise ChronosError(f"there is no {of} in it", where=path, mend=f"give a file or folder with {of}")
 
 
 def check_on_damage(on_damage: str) -> None:

@@ -12,9 +12,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chronos.console import ChronosError, Progress, warn
+from chronos.console import ChronosError, Progress
 from chronos.data.decoding import DamageError, numbered_lines
-from chronos.data.documents import Document
+from chronos.data.documents import Document, Tally, check_on_damage
 from chronos.data.liferows import Event, EventOrder, LifeOrder, Question, parse_event, parse_question
 from chronos.data.rows import parse_json
 from chronos.files import atomic_directory, write_json
@@ -78,10 +78,8 @@ def _file(path: Path | str, name: str) -> Path:
 def _read(
     path: Path, parse: Callable[[Any, object], Row], order: "LifeOrder", on_damage: str, needed: bool
 ) -> Iterator[Row]:
-    if on_damage not in ("fail", "skip"):
-        raise ChronosError("on_damage must be fail or skip", got=repr(on_damage))
-    kept = damaged = 0
-    first = ""
+    check_on_damage(on_damage)
+    tally = Tally(skip=on_damage == "skip", kept=0 if needed else 1)
     for number, line in numbered_lines(path):
         where = f"{path}:{number}"
         try:
@@ -92,16 +90,11 @@ def _read(
             row = parse(parse_json(line, path, number), where)
             order.check(row, where)
         except DamageError as error:
-            if on_damage == "fail":
-                raise
-            damaged, first = damaged + 1, first or str(error)
+            tally.damage(error)
         else:
-            kept += 1
+            tally.kept += 1
             yield row
-    if damaged:
-        warn(f"{path}: skipped {damaged} damaged (the first: {first})")
-    if needed and not kept:
-        raise ChronosError("there is no event in it", where=path, mend="give a life with events")
+    tally.report(path, "event")
 
 
 class _Part:

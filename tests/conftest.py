@@ -60,3 +60,18 @@ def _load_tool(name: str) -> ModuleType:
 def load_tool():
     """`load_tool("house")` imports tests/tools/house.py."""
     return _load_tool
+
+
+@pytest.fixture(scope="session")
+def web() -> ModuleType:
+    """The module of the local web server and of the ways in which it can misbehave."""
+    return _load_tool("local_server")
+
+
+@pytest.fixture
+def server(web, monkeypatch):
+    """A running local web server, reached without any proxy."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with web.LocalServer() as running:
+        yield running

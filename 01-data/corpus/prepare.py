@@ -27,7 +27,7 @@ from chronos.files import refuse_strangers, resumable_directory, sha256_bytes, w
 from chronos.settings import threads
 
 FILES = ("train.jsonl", "val.jsonl", "stats.json")
-VERSION = 1  # of the files in it; another one starts afresh
+VERSION = 1  # of the block files; unfinished work of another one is not gone on with
 STORIES_COUNT = 8000  # about 3 MB
 
 

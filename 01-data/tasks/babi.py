@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from chronos.console import ChronosError, warn
 from chronos.data.decoding import DamageError, numbered_lines
+from chronos.data.documents import Tally, check_on_damage
 from chronos.data.lives import Event, Question
 from chronos.data.tasks.example import SPLITS, Example, require
 
@@ -35,9 +35,7 @@ class Options:
     def __post_init__(self) -> None:
         require(bool(self.path), "bAbI needs its files", mend="give path=FOLDER")
         require(0 <= self.val < 100, "val must lie between 0 and 99 %", got=self.val)
-        require(
-            self.on_damage in ("fail", "skip"), "on_damage must be fail or skip", got=repr(self.on_damage)
-        )
+        check_on_damage(self.on_damage)
 
 
 def examples(n: int | None, seed: int, split: str, options: Options) -> Iterator[Example]:
@@ -78,22 +76,16 @@ def _files(o: Options, split: str) -> list[tuple[str, Path]]:
 
 def stories(path: Path, kind: str, on_damage: str = "fail") -> Iterator[Example]:
     """The stories of one file; DamageError by file:line, or the damaged stories left out and counted."""
-    kept = damaged = 0
-    first = ""
+    tally = Tally(skip=on_damage == "skip")
     for block in _blocks(path):
         try:
             story = _story(block, kind, path)
         except DamageError as error:
-            if on_damage == "fail":
-                raise
-            damaged, first = damaged + 1, first or str(error)
+            tally.damage(error)
         else:
-            kept += 1
+            tally.kept += 1
             yield story
-    if damaged:
-        warn(f"{path}: skipped {damaged} damaged stories (the first: {first})")
-    if not kept:
-        raise ChronosError("there is no story in it", where=path, mend="give a file of bAbI")
+    tally.report(path, "story")
 
 
 def _blocks(path: Path) -> Iterator[list[tuple[int, str | DamageError]]]:

@@ -17,19 +17,12 @@ from chronos.data.sources.network import Network
 BOOK = "*** START OF THE PROJECT GUTENBERG EBOOK ***\nBook {n}.\n*** END OF THE PROJECT GUTENBERG EBOOK ***\n"
 
 
-@pytest.fixture(scope="module")
-def tool(load_tool):
-    return load_tool("local_server")
-
-
 @pytest.fixture
-def server(tool, monkeypatch):
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with tool.LocalServer() as running:
-        for n in range(1, 9):
-            running.routes[f"/cache/epub/{n}/pg{n}.txt"] = tool.file(BOOK.format(n=n).encode())
-        yield running
+def server(server, web):
+    """The server of all tests, with eight books."""
+    for n in range(1, 9):
+        server.routes[f"/cache/epub/{n}/pg{n}.txt"] = web.file(BOOK.format(n=n).encode())
+    return server
 
 
 def run(out, server, *ids, name="gutenberg", **options):
@@ -101,10 +94,10 @@ def test_manifests_of_others_and_damaged_ones_are_refused(tmp_path, server):
     assert "damaged JSON" in refusal(lambda: run(tmp_path, server, 1))
 
 
-def test_a_failure_leaves_the_folder_as_it_was(tmp_path, server, tool, monkeypatch):
+def test_a_failure_leaves_the_folder_as_it_was(tmp_path, server, web, monkeypatch):
     run(tmp_path, server, 1)
     before = content(tmp_path)
-    server.routes["/cache/epub/2/pg2.txt"] = tool.file(b"\xff\xfe\x00")  # half a UTF-16 letter
+    server.routes["/cache/epub/2/pg2.txt"] = web.file(b"\xff\xfe\x00")  # half a UTF-16 letter
     assert "not UTF-16" in refusal(lambda: run(tmp_path, server, 3, 2))
     assert content(tmp_path) == before
     monkeypatch.setattr(fetching, "write_json", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
@@ -134,9 +127,9 @@ fetch("gutenberg", sys.argv[1], make_network=quick, ids=[1, 2, 3], base_url=sys.
 """
 
 
-def test_kill_9_in_the_middle_and_a_second_process_at_the_same_time(tmp_path, server, tool):
+def test_kill_9_in_the_middle_and_a_second_process_at_the_same_time(tmp_path, server, web):
     fast = server.routes["/cache/epub/2/pg2.txt"]
-    server.routes["/cache/epub/2/pg2.txt"] = [tool.raw(b"", pause=30), fast]
+    server.routes["/cache/epub/2/pg2.txt"] = [web.raw(b"", pause=30), fast]
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path), server.url])
     try:
         deadline = time.monotonic() + 30

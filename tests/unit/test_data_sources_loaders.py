@@ -14,19 +14,6 @@ from chronos.data.sources.fetching import fetch
 from chronos.data.sources.network import Network
 
 
-@pytest.fixture(scope="module")
-def tool(load_tool):
-    return load_tool("local_server")
-
-
-@pytest.fixture
-def server(tool, monkeypatch):
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with tool.LocalServer() as running:
-        yield running
-
-
 class Quick(Network):
     """A visitor that notes its waits instead of waiting."""
 
@@ -78,12 +65,12 @@ CATALOGUE += "11,Text,2000,Un conte,fr; en,,,,Browsing: Fiction\r\n14,Text,2000,
 
 
 @pytest.fixture
-def mirror(server, tool):
+def mirror(server, web):
     for n in (11, 12, 14):
-        server.routes[f"/cache/epub/{n}/pg{n}.txt"] = tool.file(BOOK.format(n=n).encode())
-    server.routes["/7/7-0.txt"] = tool.answer(404)
-    server.routes["/0/7/7-0.txt"] = tool.file(BOOK.format(n=7).encode())
-    server.routes["/catalogue.csv.gz"] = tool.file(gzip.compress(CATALOGUE.encode()))
+        server.routes[f"/cache/epub/{n}/pg{n}.txt"] = web.file(BOOK.format(n=n).encode())
+    server.routes["/7/7-0.txt"] = web.answer(404)
+    server.routes["/0/7/7-0.txt"] = web.file(BOOK.format(n=7).encode())
+    server.routes["/catalogue.csv.gz"] = web.file(gzip.compress(CATALOGUE.encode()))
     return {"base_url": server.url, "catalogue_url": server.url + "/catalogue.csv.gz"}
 
 
@@ -114,7 +101,7 @@ def test_gutenberg_by_number(tmp_path, server, mirror, capsys):
     assert [row["title"] for row in rows(tmp_path)] == ["A Tale of 12", "A Tale of 7", "A Tale of 14"]
 
 
-def test_gutenberg_by_catalogue(tmp_path, server, mirror, tool):
+def test_gutenberg_by_catalogue(tmp_path, server, mirror, web):
     twice("gutenberg", tmp_path / "a", server, language="en", bookshelf="fiction", **mirror)
     assert [row["title"] for row in rows(tmp_path / "a")] == ["Un conte", "A Tale of 12"]
     run("gutenberg", tmp_path / "b", language="en", limit=1, **mirror)
@@ -126,17 +113,15 @@ def test_gutenberg_by_catalogue(tmp_path, server, mirror, tool):
         assert "by its number" in refusal(
             lambda bad=bad: run("gutenberg", tmp_path / "c", ids=[bad], **mirror)
         )
-    server.routes["/catalogue.csv.gz"] = tool.file(gzip.compress(b"Text#,Type\n\xff,x"))
+    server.routes["/catalogue.csv.gz"] = web.file(gzip.compress(b"Text#,Type\n\xff,x"))
     assert "damaged catalogue" in refusal(lambda: run("gutenberg", tmp_path / "d", language="en", **mirror))
 
 
-def test_gutenberg_keeps_to_the_rules_of_the_mirror(tmp_path, server, mirror, tool, capsys):
-    server.routes["/cache/epub/5/pg5.txt"] = tool.file(
-        b"This is a COPYRIGHTED Project Gutenberg eBook\n text"
-    )
+def test_gutenberg_keeps_to_the_rules_of_the_mirror(tmp_path, server, mirror, web, capsys):
+    server.routes["/cache/epub/5/pg5.txt"] = web.file(b"This is a COPYRIGHTED Project Gutenberg eBook\n text")
     assert run("gutenberg", tmp_path / "a", ids=[5], **mirror)["rows"] == 0
     assert "under copyright" in capsys.readouterr().err
-    server.routes["/robots.txt"] = tool.answer(200, b"User-agent: *\nDisallow: /cache")
+    server.routes["/robots.txt"] = web.answer(200, b"User-agent: *\nDisallow: /cache")
     assert "robots.txt" in refusal(lambda: run("gutenberg", tmp_path / "b", ids=[12], **mirror))
 
 
@@ -156,10 +141,10 @@ DUMP += PAGE.format(title="Leer", ns=0, more="", text="{{x}}") + PAGE.format(
 DUMP += "</mediawiki>"
 
 
-def test_wikipedia(tmp_path, server, tool):
+def test_wikipedia(tmp_path, server, web):
     name = "/dewiki/20240101/dewiki-20240101-pages-articles.xml.bz2"
     packed = bz2.compress(DUMP[:500].encode()) + bz2.compress(DUMP[500:].encode())
-    server.routes[name] = tool.file(packed, stop_after=200)
+    server.routes[name] = web.file(packed, stop_after=200)
     options = {"language": "de", "date": "20240101", "base_url": server.url}
     _, again = twice("wikipedia", tmp_path / "a", server, **options)
     assert again == [] and "/robots.txt" not in [path for path, _ in server.requests]
@@ -176,7 +161,7 @@ def test_wikipedia(tmp_path, server, tool):
     assert run("wikipedia", tmp_path / "b", limit=1, **options)["rows"] == 1
     assert run("wikipedia", tmp_path / "b", limit=1, **options)["added"] == 0
     assert "fetched with --limit 1" in refusal(lambda: run("wikipedia", tmp_path / "b", **options))
-    server.routes[name] = tool.file(packed[:-9])
+    server.routes[name] = web.file(packed[:-9])
     assert "it ends too soon" in refusal(lambda: run("wikipedia", tmp_path / "c", **options))
     assert os.listdir(tmp_path / "c") == [".raw"]
     for bad in ({"language": "../x"}, {"date": "now"}):
@@ -198,7 +183,7 @@ def page(*numbers, token=None):
     return f'<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">{listed}</OAI-PMH>'.encode()
 
 
-def test_arxiv_follows_tokens_and_goes_on_where_it_stopped(tmp_path, server, tool):
+def test_arxiv_follows_tokens_and_goes_on_where_it_stopped(tmp_path, server, web):
     pages = {None: page("1", "2", token="a|1"), "a|1": page("3", token="b"), "b": page("4", token="")}
     broken = [True]
 
@@ -209,10 +194,10 @@ def test_arxiv_follows_tokens_and_goes_on_where_it_stopped(tmp_path, server, too
             token or (query["set"] == "cs" and query["from"] == "2025-01-01")
         )
         if token == "b" and broken[0]:
-            return tool.answer(403)(h)
-        return tool.answer(200, pages[token], Content_Type="text/xml")(h)
+            return web.answer(403)(h)
+        return web.answer(200, pages[token], Content_Type="text/xml")(h)
 
-    server.routes["/oai"] = [tool.answer(503, b"", Retry_After="20"), route]
+    server.routes["/oai"] = [web.answer(503, b"", Retry_After="20"), route]
     options = {"since": "2025-01-01", "base_url": server.url + "/oai"}
     assert "403" in refusal(lambda: run("arxiv", tmp_path, **options))
     assert Quick.waits[0] == 20 and max(Quick.waits[1:]) > 2.9
@@ -225,19 +210,19 @@ def test_arxiv_follows_tokens_and_goes_on_where_it_stopped(tmp_path, server, too
     assert rows(tmp_path)[0]["text"] == "On 1\n\nWe show 1 < 2.\n"
 
 
-def test_arxiv_answers_with_an_error(tmp_path, server, tool):
+def test_arxiv_answers_with_an_error(tmp_path, server, web):
     options = {"base_url": server.url + "/oai"}
     error = b'<OAI-PMH><error code="badResumptionToken">token expired</error></OAI-PMH>'
     server.routes["/oai"] = [
-        tool.answer(200, page("1", token="t")),
-        tool.answer(200, error),
-        tool.answer(200, page("2")),
+        web.answer(200, page("1", token="t")),
+        web.answer(200, error),
+        web.answer(200, page("2")),
     ]
     assert "arXiv answers: token expired; harvest anew" in refusal(lambda: run("arxiv", tmp_path, **options))
     assert run("arxiv", tmp_path, **options)["rows"] == 2  # the error was not kept
-    server.routes["/oai"] = tool.answer(200, b'<OAI-PMH><error code="noRecordsMatch"/></OAI-PMH>')
+    server.routes["/oai"] = web.answer(200, b'<OAI-PMH><error code="noRecordsMatch"/></OAI-PMH>')
     assert run("arxiv", tmp_path / "b", **options)["rows"] == 0
-    server.routes["/oai"] = tool.answer(200, page("1", "2", "3", token="t"))
+    server.routes["/oai"] = web.answer(200, page("1", "2", "3", token="t"))
     assert run("arxiv", tmp_path / "c", limit=2, **options)["rows"] == 2
     assert "no date" in refusal(lambda: run("arxiv", tmp_path / "d", since="May", **options))
     assert "no such set" in refusal(lambda: run("arxiv", tmp_path / "d", set="a b", **options))
@@ -261,9 +246,9 @@ def rss(*numbers):
     return f'<rss xmlns:c="http://purl.org/rss/1.0/modules/content/">{channel}</rss>'.encode()
 
 
-def test_feeds_add_what_is_new(tmp_path, server, tool):
-    server.routes["/rss"] = tool.file(rss(1, 2), Content_Type="application/rss+xml")
-    server.routes["/atom"] = tool.file(ATOM.encode())
+def test_feeds_add_what_is_new(tmp_path, server, web):
+    server.routes["/rss"] = web.file(rss(1, 2), Content_Type="application/rss+xml")
+    server.routes["/atom"] = web.file(ATOM.encode())
     feeds = [server.url + "/rss", server.url + "/atom"]
     first, again = twice("news", tmp_path, server, feeds=feeds)
     assert (
@@ -282,31 +267,31 @@ def test_feeds_add_what_is_new(tmp_path, server, tool):
         "url": "https://a.example/1",
         "licence": "CC BY",
     }
-    server.routes["/rss"] = tool.file(rss(2, 3), '"v2"')
+    server.routes["/rss"] = web.file(rss(2, 3), '"v2"')
     third = run("news", tmp_path, feeds=feeds)
     assert (third["added"], third["rows"]) == (1, 4) and rows(tmp_path)[3]["title"] == "3 & more"
-    server.routes["/rss"] = tool.answer(200, rss(2, 3))  # a server that knows no conditions
+    server.routes["/rss"] = web.answer(200, rss(2, 3))  # a server that knows no conditions
     before = content(tmp_path)
     assert run("news", tmp_path, feeds=feeds)["added"] == 0 and content(tmp_path) == before
 
 
-def test_feeds_that_differ_in_a_secret_and_a_link_that_is_none(tmp_path, server, tool):
+def test_feeds_that_differ_in_a_secret_and_a_link_that_is_none(tmp_path, server, web):
     one = b"<rss><item><title>One</title><link>http://[</link></item><item/></rss>"
-    server.routes["/rss?key=a"] = tool.answer(200, one)
-    server.routes["/rss?key=b"] = tool.answer(200, one.replace(b"One", b"Two"))
+    server.routes["/rss?key=a"] = web.answer(200, one)
+    server.routes["/rss?key=b"] = web.answer(200, one.replace(b"One", b"Two"))
     run("news", tmp_path, feeds=[server.url + "/rss?key=a", server.url + "/rss?key=b"])
     url = server.url + "/rss?key=…"
     assert [(row["title"], row["url"]) for row in rows(tmp_path)] == [("One", url), ("Two", url)]
     assert "key=a" not in (tmp_path / "manifest.json").read_text()
 
 
-def test_hostile_feeds(tmp_path, server, tool):
+def test_hostile_feeds(tmp_path, server, web):
     laughs = b'<!DOCTYPE l [<!ENTITY a "ha">]><rss><channel><item><title>&a;</title></item></channel></rss>'
-    server.routes["/rss"] = tool.answer(200, laughs)
+    server.routes["/rss"] = web.answer(200, laughs)
     assert "document type (DTD) is refused" in refusal(
         lambda: run("news", tmp_path, feeds=[server.url + "/rss"])
     )
-    server.routes["/rss"] = tool.answer(200, b"<html><body>not here</body></html>")
+    server.routes["/rss"] = web.answer(200, b"<html><body>not here</body></html>")
     assert "HTML page" in refusal(lambda: run("news", tmp_path / "b", feeds=[server.url + "/rss"]))
     assert "which feeds" in refusal(lambda: run("news", tmp_path / "c"))
     said = refusal(lambda: run("news", tmp_path / "c", feeds=["https://me:hunter2@news.example/rss"]))
@@ -317,17 +302,17 @@ def test_hostile_feeds(tmp_path, server, tool):
 # ---- Hugging Face ------------------------------------------------------------------------------------------
 
 
-def hub(server, tool, **files):
+def hub(server, web, **files):
     for name, data in files.items():
         cdn = f"/cdn/{name}"
-        server.routes[f"/datasets/me/set/resolve/main/{name}"] = tool.answer(
+        server.routes[f"/datasets/me/set/resolve/main/{name}"] = web.answer(
             302, b"", Location=server.url + cdn
         )
-        server.routes[cdn] = tool.file(data)
+        server.routes[cdn] = web.file(data)
     return {"repo": "me/set", "base_url": server.url}
 
 
-def test_hugging_face_rows(tmp_path, server, tool):
+def test_hugging_face_rows(tmp_path, server, web):
     parquet = pytest.importorskip("pyarrow.parquet")
     import pyarrow
 
@@ -336,7 +321,9 @@ def test_hugging_face_rows(tmp_path, server, tool):
     parquet.write_table(table, buffer, row_group_size=400)
     lines = '{"body": "one", "meta": {"t": "T"}}\n\n{"body": "naïve"}\r\n'.encode()
     options = hub(
-        server, tool, **{"a.jsonl": lines, "b.jsonl.gz": gzip.compress(lines), "c.parquet": buffer.getvalue()}
+        server,
+        web,
+        **{"a.jsonl": lines, "b.jsonl.gz": gzip.compress(lines), "c.parquet": buffer.getvalue()},
     )
     options |= {"files": ["a.jsonl", "b.jsonl.gz", "c.parquet"], "column": "body", "licence": "MIT"}
     found, again = twice("huggingface", tmp_path, server, **options)
@@ -349,13 +336,13 @@ def test_hugging_face_rows(tmp_path, server, tool):
         "url": "https://huggingface.co/datasets/me/set",
         "licence": "MIT",
     }
-    nested = hub(server, tool, **{"d.jsonl": b'{"body": "x", "meta": {"t": "T"}}'}) | {"files": ["d.jsonl"]}
+    nested = hub(server, web, **{"d.jsonl": b'{"body": "x", "meta": {"t": "T"}}'}) | {"files": ["d.jsonl"]}
     run("huggingface", tmp_path / "n", column="body", title_column="meta.t", **nested)
     assert rows(tmp_path / "n")[0]["title"] == "T"
     assert run("huggingface", tmp_path / "l", limit=3, **options)["rows"] == 3
 
 
-def test_hugging_face_damage_is_told(tmp_path, server, tool):
+def test_hugging_face_damage_is_told(tmp_path, server, web):
     pytest.importorskip("pyarrow")
     bad = {
         "a.jsonl": b'{"text": "x"}\n{"text": 5}',
@@ -368,7 +355,7 @@ def test_hugging_face_damage_is_told(tmp_path, server, tool):
         "f.jsonl.gz": gzip.compress(b"{}")[:-3],
     }
     bad |= {"g.jsonl": b'{"text": "\\ud800"}', "h.jsonl": b"<html>"}
-    options = hub(server, tool, **bad)
+    options = hub(server, web, **bad)
     told = [
         ":2: column 'text' is not text",
         ":2: byte 0xff",
@@ -392,5 +379,8 @@ def test_hugging_face_damage_is_told(tmp_path, server, tool):
         ask = {"files": ["a.jsonl"]} | options | change
         refusal(lambda ask=ask: run("huggingface", tmp_path / "z", **ask))
     assert len(server.requests) == asked
-    good = hub(server, tool, **{"i.jsonl": b'{"text": "x"}'}) | {"files": ["i.jsonl"], "licence": "\udcff"}
+    good = hub(server, web, **{"i.jsonl": b'{"text": "x"}'}) | {
+        "files": ["i.jsonl"],
+        "licence": "\udcff",
+    }
     assert "lone surrogate" in refusal(lambda: run("huggingface", tmp_path / "y", **good))
