@@ -122,7 +122,7 @@ class EventStore(StoreReader):
         """
         path = Path(path)
         if not (path / JOURNAL).exists() and not any(_sizes(path)):
-            raise ChronosError("no memory store here", where=path, mend="make one with `chronos ingest`")
+            raise ChronosError("no memory store here", where=path, mend="make one with EventStore.create")
         with explain_os_errors(path):
             lock = Lock(path) if write or repair else None
             try:
