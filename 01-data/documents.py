@@ -56,13 +56,13 @@ class Tally:
         self.damaged += damaged
         self.reasons += reasons[: LISTED - len(self.reasons)]
 
-    def report(self, path: object, of: str = "text") -> None:
-        """Warn of what was left out; ChronosError if nothing is left, no text or whatever it is `of`."""
+    def report(self, path: object, of: str = "text", needed: bool = True) -> None:
+        """Warn of what was left out; ChronosError if nothing is left of what is `needed`."""
         if self.damaged:
             warn(f"{path}: skipped {self.damaged} damaged (the first: {self.reasons[0]})")
         if self.empty:
             warn(f"{path}: left out {self.empty} without text")
-        if not self.kept:
+        if needed and not self.kept:
             raise ChronosError(f"there is no {of} in it", where=path, mend=f"give a file or folder with {of}")
 
 

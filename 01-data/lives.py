@@ -79,7 +79,7 @@ def _read(
     path: Path, parse: Callable[[Any, object], Row], order: "LifeOrder", on_damage: str, needed: bool
 ) -> Iterator[Row]:
     check_on_damage(on_damage)
-    tally = Tally(skip=on_damage == "skip", kept=0 if needed else 1)
+    tally = Tally(skip=on_damage == "skip")
     for number, line in numbered_lines(path):
         where = f"{path}:{number}"
         try:
@@ -94,7 +94,7 @@ def _read(
         else:
             tally.kept += 1
             yield row
-    tally.report(path, "event")
+    tally.report(path, "event", needed)
 
 
 class _Part:
