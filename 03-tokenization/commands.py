@@ -15,7 +15,8 @@ from chronos.settings import artifacts
 
 # Nothing heavy is imported before a command runs, so that `chronos --help` answers at once.
 
-KINDS = ("bpe", "char", "bytes")
+KINDS = ("bpe", "char", "bytes", "words")
+SHARD_KINDS = KINDS[:3]  # words go beyond their vocabulary
 DEFAULT_VOCAB = 1024
 PATTERNS = ("gpt2", "gpt4", "qwen2", "none")
 
@@ -38,8 +39,9 @@ def register(subparsers: Any) -> None:
     make.set_defaults(run=run_prepare)
 
     for action in (train, make):
-        action.add_argument("--kind", choices=KINDS, help="default: bpe")
-        action.add_argument("--vocab", type=int, help=f"ids that a BPE aims at (default: {DEFAULT_VOCAB})")
+        kinds = KINDS if action is train else SHARD_KINDS
+        action.add_argument("--kind", choices=kinds, help="default: bpe")
+        action.add_argument("--vocab", type=int, help=f"ids of a BPE or of words (default: {DEFAULT_VOCAB})")
         action.add_argument("--pattern", choices=PATTERNS, help="how a BPE's words are cut (default: gpt2)")
 
     for name, run, about in (
@@ -60,7 +62,8 @@ def _what(args: argparse.Namespace, given: bool = False) -> dict[str, Any]:
     if given:
         warn_without_effect(args.given, ("--kind", "--vocab", "--pattern"), "--tokenizer-path is given")
     elif kind != "bpe":
-        warn_without_effect(args.given, ("--vocab", "--pattern"), f"--kind is {kind}")
+        idle = ("--pattern",) if kind == "words" else ("--vocab", "--pattern")
+        warn_without_effect(args.given, idle, f"--kind is {kind}")
     vocab = DEFAULT_VOCAB if args.vocab is None else args.vocab
     return {"kind": kind, "vocab": vocab, "pattern": args.pattern or PATTERNS[0]}
 

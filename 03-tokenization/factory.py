@@ -11,6 +11,7 @@ from chronos.tokenization import gpt2_files, hf_json
 from chronos.tokenization.bpe import BpeTokenizer
 from chronos.tokenization.layout import SPECIALS, Layout
 from chronos.tokenization.tokenizer import BytesTokenizer, CharTokenizer, Tokenizer
+from chronos.tokenization.words import WordTokenizer
 
 
 def train_tokenizer(
@@ -18,8 +19,8 @@ def train_tokenizer(
 ) -> Tokenizer:
     """Learn a tokenizer from texts that are read once, as a stream.
 
-    `vocab`, `pattern` (gpt2, gpt4, qwen2, none) and `threads` (default: all) count for "bpe" alone:
-    characters are all kept, bytes need no text.
+    `vocab` counts for "bpe" and "words" (0: all words); `pattern` (gpt2, gpt4, qwen2, none) and `threads`
+    (default: all) for "bpe" alone: characters are all kept, bytes need no text.
     """
     if kind == "bpe":
         return BpeTokenizer.train(texts, vocab, pattern, threads)
@@ -27,7 +28,9 @@ def train_tokenizer(
         return CharTokenizer.train(texts)
     if kind == "bytes":
         return BytesTokenizer()
-    raise ChronosError("unknown kind of tokenizer", expected="bpe, char or bytes", got=repr(kind))
+    if kind == "words":
+        return WordTokenizer.train(texts, vocab)
+    raise ChronosError("unknown kind of tokenizer", expected="bpe, char, bytes or words", got=repr(kind))
 
 
 def load_tokenizer(path: Path | str) -> Tokenizer:
@@ -45,4 +48,6 @@ def from_layout(layout: Layout) -> Tokenizer:
     """The tokenizer that a layout describes."""
     if layout.kind == "bpe":
         return BpeTokenizer(layout)
+    if layout.kind == "words":
+        return WordTokenizer(layout)
     return CharTokenizer(list(layout.vocab)[len(SPECIALS) :]) if layout.kind == "char" else BytesTokenizer()

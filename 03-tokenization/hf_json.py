@@ -13,6 +13,7 @@ from chronos.tokenization.added_tokens import AddedToken
 from chronos.tokenization.layout import (
     BYTE_TO_CHAR,
     SPECIALS,
+    WORD_SPECIALS,
     Layout,
     Refused,
     check,
@@ -22,6 +23,7 @@ from chronos.tokenization.layout import (
     shown,
 )
 from chronos.tokenization.pretokenize import REGEXES
+from chronos.tokenization.units import DROPPED, REGEX, REPLACED, fold, is_text
 
 FILE_NAME = "tokenizer.json"
 
@@ -44,6 +46,16 @@ _TIKTOKEN = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*"
     r"|\s*[\r\n]|\s+(?!\S)|\s+"
 )
+# How a word is folded, as nearly as `tokenizers` can say it (it has no case folding: it lowers).
+_FOLDING = {
+    "type": "Sequence",
+    "normalizers": [
+        {"type": "NFC"},
+        {"type": "Lowercase"},
+        {"type": "Replace", "pattern": {"Regex": f"[{DROPPED}]"}, "content": ""},
+        *({"type": "Replace", "pattern": {"String": a}, "content": b} for a, b in REPLACED.items()),
+    ],
+}
 REGEX_NAMES = {regex: name for name, regex in REGEXES.items()} | {_TIKTOKEN: "gpt4"}
 
 
@@ -55,6 +67,11 @@ def document(layout: Layout) -> dict[str, Any]:
         split = {"type": "Split", "pattern": {"Regex": r"[\s\S]"}, "behavior": "Isolated", "invert": False}
         model = {"type": "WordLevel", "vocab": vocab, "unk_token": SPECIALS[3]}
         return _document(layout, split, {"type": "Fuse"}, model)
+    if layout.kind == "words":
+        split = {"type": "Split", "pattern": {"Regex": REGEX}, "behavior": "Removed", "invert": True}
+        model = {"type": "WordLevel", "vocab": vocab, "unk_token": SPECIALS[3]}
+        model["chronos"] = {"kind": "words", "surfaces": layout.surfaces}  # `tokenizers` passes it over
+        return _document(layout, split, None, model) | {"normalizer": _FOLDING}
     words = {**_NO_WORDS, "use_regex": layout.pattern == "gpt2"}
     if layout.pattern not in ("gpt2", "none"):
         regex = {"Regex": REGEXES[layout.pattern]}
@@ -65,7 +82,7 @@ def document(layout: Layout) -> dict[str, Any]:
     return _document(layout, words, {**_NO_WORDS, "add_prefix_space": True, "use_regex": True}, model)
 
 
-def _document(layout: Layout, pre_tokenizer: dict, decoder: dict, model: dict) -> dict[str, Any]:
+def _document(layout: Layout, pre_tokenizer: dict, decoder: dict | None, model: dict) -> dict[str, Any]:
     added = [
         {"id": token.id, "content": token.content, "single_word": False}
         | {flag: getattr(token, flag) for flag in _FLAGS[1:]}
@@ -106,7 +123,7 @@ def parse(whole: Any) -> Layout:
             raise Refused(f"it sets {name!r}")
     kind = model.get("type", "BPE" if "merges" in model else None)  # older files name no type
     if kind == "WordLevel":
-        return _characters(whole, model)
+        return _words(whole, model) if "chronos" in model else _characters(whole, model)
     if kind != "BPE":
         raise Refused(f"model type {shown(kind)}")
     _check_model(model)
@@ -137,6 +154,13 @@ def characters(found: list[str]) -> Layout:
     return Layout("char", numbered([*SPECIALS, *found]), added=specials(SPECIALS), pattern="")
 
 
+def words(folded: list[str], surfaces: dict[str, str]) -> Layout:
+    """A token a word, after the six specials; `surfaces`: how each is written."""
+    changed = {word: surfaces[word] for word in folded if surfaces[word] != word}
+    vocab = numbered([*WORD_SPECIALS, *folded])
+    return Layout("words", vocab, added=specials(WORD_SPECIALS), pattern="", surfaces=changed)
+
+
 def specials(names: tuple[str, ...]) -> tuple[AddedToken, ...]:
     """Special tokens that have the first ids."""
     return tuple(AddedToken(i, name) for i, name in enumerate(names))
@@ -155,6 +179,33 @@ def _characters(whole: dict, model: dict) -> Layout:
             raise Refused(f"another {name}")
     if {**model, "vocab": vocab} != ours["model"] or layout.added != _all_added(whole):
         raise Refused(f"ids 0 to 4 are not {' '.join(SPECIALS)}, or its ids have gaps")
+    return layout
+
+
+def _words(whole: dict, model: dict) -> Layout:
+    vocab = _field(model, "vocab", dict)
+    check_ids(vocab)
+    told = _field(model, "chronos", dict)
+    if told.get("kind") != "words":
+        raise Refused(f"the kind {shown(told.get('kind'))}")
+    surfaces = _field(told, "surfaces", dict)
+    found = sorted(vocab, key=vocab.__getitem__)[len(WORD_SPECIALS) :]
+    for word in found:
+        surface = surfaces.get(word, word)
+        if not isinstance(surface, str) or not is_text(surface) or fold(surface) != word:
+            raise Refused(f"the word {shown(word)} is not written {shown(surface)}")
+    if stray := surfaces.keys() - vocab.keys():
+        raise Refused(f"{shown(min(stray))} is written in some way and has no id")
+    layout = words(found, {word: surfaces.get(word, word) for word in found})
+    ours = document(layout)
+    wrong = [name for name in ours if name not in ("model", "added_tokens") and whole.get(name) != ours[name]]
+    if wrong:
+        raise Refused(f"another {wrong[0]}")
+    if model != ours["model"] or layout.added != _all_added(whole):
+        names = " ".join(WORD_SPECIALS)
+        raise Refused(
+            f"ids 0 to {len(WORD_SPECIALS) - 1} are not {names}, or its words are not numbered in order"
+        )
     return layout
 
 

@@ -4,7 +4,7 @@
 encodes nothing; hf_json.py and gpt2_files.py make a Layout, bpe.py uses it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -12,6 +12,7 @@ from chronos.tokenization.added_tokens import AddedToken
 from chronos.tokenization.pretokenize import split
 
 SPECIALS = ("<pad>", "<start>", "<end>", "<unk>", "<mask>")  # ids 0 to 4 of every tokenizer that we train
+WORD_SPECIALS = (*SPECIALS, "<answer>")  # of a tokenizer of words; an answer begins behind the last
 MEMORY = tuple(f"MEM_{i}" for i in range(95))  # ids 5 to 99 of a BPE, kept for memory
 
 LARGEST_ID = (1 << 22) - 1  # four million: an id beyond it is damage, and would ask for a table of its size
@@ -40,11 +41,12 @@ def token_bytes(token: str) -> bytes:
 
 @dataclass(frozen=True)
 class Layout:
-    """One tokenizer. `vocab`: the model's tokens (in GPT-2's alphabet, unless kind is "char") and their ids.
+    """One tokenizer. `vocab`: the model's tokens (in GPT-2's alphabet for "bpe" and "bytes") and their ids.
 
     `merges`: pairs of tokens, first learned first; `pattern`: how words are cut (pretokenize.PATTERNS);
     `ignore_merges`: a word that is a token needs no merges; `normalizer`: "" or "NFC"; `post_processor`: kept
-    as it was read (it adds special tokens around a text, which we never do unasked).
+    as it was read (it adds special tokens around a text, which we never do unasked); `surfaces`: how a folded
+    word of kind "words" is written, where that is not as it is folded.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class Layout:
     ignore_merges: bool = False
     normalizer: str = ""
     post_processor: Any = None
+    surfaces: dict[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:

@@ -45,6 +45,9 @@ class ShardWriter:
     """
 
     def __init__(self, folder: Path, tokenizer: Tokenizer, *, separator: bool):
+        if tokenizer.kind == "words":  # its ids go beyond the vocabulary
+            what = "token shards cannot be made by a tokenizer of kind words"
+            raise ChronosError(what, mend="take one of kind bpe, char or bytes")
         self.folder, self.tokenizer, self.separator = folder, tokenizer, separator
         self.dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
         self.end = np.array([tokenizer.end], np.int32)

@@ -259,7 +259,7 @@ def test_too_little_to_learn_from(capsys):
         with pytest.raises(ChronosError, match="give some text"):
             train_tokenizer(kind, ["", ""], 400)
     with pytest.raises(ChronosError, match="unknown kind"):
-        train_tokenizer("words", ["text"], 400)
+        train_tokenizer("syllables", ["text"], 400)
     with pytest.raises(ChronosError, match="unknown pattern, expected gpt2, gpt4, qwen2, none, got 'gpt5'"):
         train_tokenizer("bpe", ["text"], 400, "gpt5")
     assert capsys.readouterr().err == ""

@@ -6,8 +6,10 @@ import json
 import pytest
 
 from chronos.cli import main
+from chronos.console import ChronosError
 from chronos.tokenization import commands, pretokenize
 from chronos.tokenization.factory import load_tokenizer
+from chronos.tokenization.shard_writer import write_shards
 
 
 @pytest.fixture
@@ -39,3 +41,21 @@ def test_special_tokens_in_a_text_are_text_unless_allowed(tmp_path, text, capsys
         assert main(["tokenizer", "encode", *place, *flags, "--json"]) == 0
         found[bool(flags)] = json.loads(capsys.readouterr().out)["ids"]
     assert found[True][1:] == [2, 8] and not {2, 8} & set(found[False])
+
+
+def test_words_are_learned_and_never_made_into_shards(tmp_path, text, capsys, monkeypatch):
+    place = ["--tokenizer-path", str(tmp_path / "t")]
+    argv = ["tokenizer", "train", "--text", str(text), "--kind", "words", "--vocab", "36"]
+    assert main([*argv, "--pattern", "gpt4", *place]) == 0
+    said = capsys.readouterr()
+    assert "words tokenizer with 33 ids" in said.out and "--pattern has no effect" in said.err
+    assert "--vocab has" not in said.err
+    for action, given in (("encode", "Lamps 12 zork"), ("decode", None)):
+        given = given or said
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        assert main(["tokenizer", action, *place]) == 0
+        said = capsys.readouterr().out
+    assert said == "lamps 12 \ufffd\n"
+    with pytest.raises(ChronosError, match="token shards cannot be made by a tokenizer of kind words"):
+        write_shards(["lamps"], load_tokenizer(tmp_path / "t"), tmp_path / "shards")
+    assert not (tmp_path / "shards").exists()
