@@ -85,9 +85,13 @@ def _cases() -> Cases:
         "ReLU2": [([away_from_zero], {})],
         "RMSNorm": [([a(2, 3, 6), a(6)], {"eps": 1e-5})],
         "Rotary": [([a(2, 3, 12)], turn)],
+        "ScaleBy": [([a(2, 3)], {"c": 1.7})],
+        "Sigmoid": [([a(3, 4)], {})],
         "SwiGLU": [([a(2, 3, 8)], {})],
+        "WeightedSum": [([np.array(2.0), np.array([3.0]), np.array(-1.0)], {"weights": (0.7, 2.0, -3.0)})],
         **_recall_cases(np.random.default_rng(8)),
         **_working_cases(np.random.default_rng(9)),
+        **_ragged_cases(np.random.default_rng(10)),
     }
 
 
@@ -119,6 +123,7 @@ def _recall_cases(rng: np.random.Generator) -> Cases:
             ([q, keys, scale, bias], {}),
             ([q, keys[0], scale[None], bias], {"log": True, "repeat": 3.5}),
             ([q, keys, scale, bias, ok, g, first], {"cut": cut, "repeat": 2.0}),
+            ([q, keys, a(2, 2), a(2, 2), ok], {"log": True, "repeat": 2.0}),
             ([q, keys, scale, bias, ok, g[0], first], {"log": True, "cut": None}),
         ],
     }
@@ -156,6 +161,46 @@ def _working_cases(rng: np.random.Generator) -> Cases:
         "ShortConv": [([a(2, 6, 3), a(4, 3)], {"past": a(2, 3, 3)})],
         "SparseAttention": [([x], {"heads": 2, "kv_heads": 1, "picked": picked})],
         "Strength": [([a(3, 4)], {"most": 2.0})],
+    }
+
+
+def _ragged_cases(rng: np.random.Generator) -> Cases:
+    """Cases of ragged data: an empty segment, a single token, longer ones; two lives of two questions."""
+
+    def a(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape)
+
+    ends, more = np.array([0, 1, 6, 8]), np.array([2, 4, 9, 11])
+    index, ids = np.array([3, 0, 3, 7, 1]), np.array([2, 5, 2**61 + 9, 0, 2, 5])
+    marks = np.array([[[0, 4], [3, -1], [4, 4]], [[-1, -1], [2, 0], [4, 1]]])
+    recall = {
+        "idx": np.array([[2, 3, 2], [1, 0, 2]]),
+        "ends": ends,
+        "length": 4,
+        "marks": marks,
+        "times": 1.5,
+    }
+    recalled = [a(8, 6), a(6, 6), a(2, 6), a(6, 6), a(1, 6)]
+    spans = {"q_ends": ends, "k_ends": more, "heads": 2}
+    return {
+        "RaggedAttention": [
+            ([a(8, 6), a(11, 12)], spans),
+            ([a(8, 6), a(11, 12)], {**spans, "causal": False}),
+            ([a(8, 6), a(8, 12)], {**spans, "k_ends": ends}),
+        ],
+        "RaggedConv": [([a(8, 3), a(3, 3)], {"ends": ends})],
+        "RaggedPool": [([a(8, 2), a(8, 3)], {"ends": ends})],
+        "Recalled": [([shares, *recalled], recall) for shares in (a(4, 4), a(2, 2, 4))],
+        "Logistic": [([a(6)], {"labels": np.arange(6) % 3 == 0, "scale": 0.5})],
+        "Masked": [([a(3, 4)], {"mask": np.arange(4) % 2.0 + np.zeros((3, 1))})],
+        "Column": [([a(3, 4)], {"at": 2})],
+        "Reshape": [([a(3, 4)], {"shape": (2, 6)})],
+        "Side": [([a(3, 4), a(3, 1)], {})],
+        "SlotScores": [([a(5, 4), a(2, 3, 4)], {"of": np.array([1, 0, 0, 1, 1])})],
+        "TakeRows": [([a(8, 3)], {"index": index})],
+        "UnitRows": [([a(3, 4)], {})],
+        "Weave": [([a(2, 3), a(2, 2, 3), a(2, 3)], {"index": index})],
+        "WordVectors": [([a(5, 70), a(1), a(70)], {"ids": ids, "times": 1.5})],
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chronos.architecture.kernels import dsa_plain, kda_plain, plain, stick_plain
+from chronos.architecture.kernels import dsa_plain, kda_plain, novelty_plain, plain, ragged_plain, stick_plain
 from chronos.console import ChronosError
 
 _wanted = os.environ.get("CHRONOS_KERNELS", "fast")
@@ -23,9 +23,10 @@ def _choose(name: str, slow_home: ModuleType = plain) -> Callable[..., Any]:
     slow = getattr(slow_home, name)
     if _wanted == "plain":
         return slow
-    from chronos.architecture.kernels import dsa_fast, fast, kda_fast, stick_fast
+    from chronos.architecture.kernels import dsa_fast, fast, kda_fast, novelty_fast, ragged_fast, stick_fast
 
     homes = {plain: fast, kda_plain: kda_fast, dsa_plain: dsa_fast, stick_plain: stick_fast}
+    homes |= {ragged_plain: ragged_fast, novelty_plain: novelty_fast}
     quick = getattr(homes[slow_home], name)
 
     def kernel(first: np.ndarray, *rest: Any) -> Any:
@@ -59,5 +60,15 @@ index_scores_backward = _choose("index_scores_backward", dsa_plain)
 top_k, index_kl = _choose("top_k", dsa_plain), _choose("index_kl", dsa_plain)
 sparse_attention = _choose("sparse_attention", dsa_plain)
 sparse_attention_backward = _choose("sparse_attention_backward", dsa_plain)
+ragged_attention = _choose("ragged_attention", ragged_plain)
+ragged_attention_backward = _choose("ragged_attention_backward", ragged_plain)
+ragged_conv = _choose("ragged_conv", ragged_plain)
+ragged_conv_backward = _choose("ragged_conv_backward", ragged_plain)
+ragged_pool = _choose("ragged_pool", ragged_plain)
+ragged_pool_backward = _choose("ragged_pool_backward", ragged_plain)
+recall_words, mark_shares = (_choose(name, ragged_plain) for name in ("recall_words", "mark_shares"))
+recall_words_backward = _choose("recall_words_backward", ragged_plain)
+mark_shares_backward = _choose("mark_shares_backward", ragged_plain)
+novelty = _choose("novelty", novelty_plain)
 
 KERNELS = tuple(name for name, value in globals().items() if callable(value) and hasattr(plain, name))

@@ -34,10 +34,11 @@ def stick_scan(
     q, rows, column, scale, allowed, base, s, b, zmin, spent,
     cuts, shares, clock, first, found, left, ids, weights,
 ):  # fmt: skip
-    numbers = (float(s), float(b), float(zmin), float(spent))
+    limits = (float(zmin), float(spent))
     _scan(
-        q, rows, column, scale, allowed, base, *numbers, cuts, shares, clock, first, found, left, ids, weights
-    )
+        q, rows, column, scale, allowed, base, s, b, *limits, cuts, shares, clock, first, found, left, ids,
+        weights,
+    )  # fmt: skip
 
 
 @_jit
@@ -154,7 +155,7 @@ def _scan(
                 break
             if allowed.size and allowed[i] == 0:
                 continue
-            z = s * _dot(q[row], rows[i, column : column + q.shape[1]]) * scale[i] + b
+            z = s[row] * _dot(q[row], rows[i, column : column + q.shape[1]]) * scale[i] + b[row]
             if z < zmin:
                 continue
             share = 1 / (1 + math.exp(-z))

@@ -56,13 +56,15 @@ def stick_backward(
 
 def stick_scan(
     q: np.ndarray, rows: np.ndarray, column: int, scale: np.ndarray, allowed: np.ndarray, base: int,
-    s: float, b: float, zmin: float, spent: float, cuts: np.ndarray, shares: np.ndarray, clock: np.ndarray,
-    first: np.ndarray, found: np.ndarray, left: np.ndarray, ids: np.ndarray, weights: np.ndarray,
+    s: np.ndarray, b: np.ndarray, zmin: float, spent: float, cuts: np.ndarray, shares: np.ndarray,
+    clock: np.ndarray, first: np.ndarray, found: np.ndarray, left: np.ndarray, ids: np.ndarray,
+    weights: np.ndarray,
 ) -> None:  # fmt: skip
     """Read a block of events, newest first, and go on with the stick where the newer block left it.
 
     q (Q, K) of unit length against events base … base + n − 1, whose keys are rows[:, column : column + K]
-    (int8 or float32) times scale (n,); allowed (n,) uint8, or empty for all. Where s·cos + b < zmin, β is 0.
+    (int8 or float32) times scale (n,); s, b (Q,) float64; allowed (n,) uint8, or empty for all. Where
+    s·cos + b < zmin, β is 0.
     Mask of event i: Σ shares[cuts > i] (both (Q, C), C = 0 for no mask), times the clock
     1 − g + g Σ found[first > i] with g = clock (Q,), `first` (Q, F) ids and `found` their weights (F = 0: no
     clock). In place: left (Q,), what is left of each stick, and ids, weights (Q, k), the heaviest so far, −1
@@ -70,7 +72,7 @@ def stick_scan(
     """
     K = q.shape[1]
     keys = rows[:, column : column + K].astype(np.float32) * scale[:, None]
-    z = s * (q @ keys.T).astype(np.float64) + b
+    z = s[:, None] * (q @ keys.T).astype(np.float64) + b[:, None]
     at = base + np.arange(len(rows))
     for row in range(len(q)):
         beta = _sigmoid(z[row]) * (z[row] >= zmin)

@@ -1,4 +1,4 @@
-"""Activations. Each saves its input and has the formula of its slope in its kernel."""
+"""Activations. Each saves what its slope is had from: its input, and the sigmoid its output."""
 
 import numpy as np
 
@@ -30,6 +30,20 @@ class ReLU2(Op):
     @staticmethod
     def backward(ctx: Node, grad: np.ndarray) -> tuple[np.ndarray]:
         return (kernels.relu2_backward(grad, ctx.saved["x"]),)
+
+
+class Sigmoid(Op):
+    """y = 1/(1 + e^−x); any shape. Backward: dx = dy·y·(1 − y)."""
+
+    @staticmethod
+    def forward(ctx: Node, x: np.ndarray) -> np.ndarray:
+        ctx.saved["y"] = kernels.kda_plain.sigmoid(x)
+        return ctx.saved["y"]
+
+    @staticmethod
+    def backward(ctx: Node, grad: np.ndarray) -> tuple[np.ndarray]:
+        y = ctx.saved["y"]
+        return (grad * y * (1 - y),)
 
 
 class SwiGLU(Op):

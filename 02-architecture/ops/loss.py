@@ -51,3 +51,17 @@ class LinearCrossEntropy(Op):
             if piece is not None and grad != 1:
                 piece *= grad
         return grads
+
+
+class Logistic(Op):
+    """Σ −log σ(±x) · scale, in nats: x (n,) scores, labels (n,) bool say which sign. Saves the slopes."""
+
+    @staticmethod
+    def forward(ctx: Node, x: np.ndarray, *, labels: np.ndarray, scale: float = 1.0) -> np.ndarray:
+        turned = np.where(labels, -x, x)
+        ctx.saved["slopes"] = (np.where(labels, -scale, scale) / (1 + np.exp(-turned))).astype(x.dtype)
+        return np.asarray(np.logaddexp(0, turned).sum() * scale, x.dtype)
+
+    @staticmethod
+    def backward(ctx: Node, grad: np.ndarray) -> tuple[np.ndarray]:
+        return (ctx.saved["slopes"] * grad,)

@@ -1,6 +1,6 @@
 """The pointer: an answer's next token may be copied from a recalled event, also one that was never trained.
 
-One op from hidden states to the loss, and `pointed` for the same probabilities when an answer is generated.
+One op from hidden states to the loss, and `likeliest` for the same choice when an answer is generated.
 It recalls nothing itself: the shares come from `StickRead` (ops/stick.py).
 """
 
@@ -25,13 +25,15 @@ class Pointer(Op):
     (B, Q, N + 1) as `StickRead` gives them (null points nowhere, so that lost recall costs). Settings: words
     (B, N, L) token ids of the events, −1 beyond their end, E and above for words that are no output class;
     of (R,) which question a row answers, 0 … B·Q − 1; targets (R,), negative to leave a row out; top, how
-    many events of a hop are looked at. As in LinearCrossEntropy the slopes are known with the loss and saved.
+    many events of a hop are looked at; told (R,), if given, is filled with p(target). As in
+    LinearCrossEntropy the slopes are known with the loss and saved.
     """
 
     @staticmethod
     def forward(
         ctx: Node, h: np.ndarray, w: np.ndarray, gate: np.ndarray, scores: np.ndarray, *hops: np.ndarray,
         words: np.ndarray, of: np.ndarray, targets: np.ndarray, top: int = 8, scale: float = 1.0,
+        told: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
         _check(h, gate, scores, hops, words, of, targets)
         used = targets >= 0
@@ -41,7 +43,7 @@ class Pointer(Op):
         offered = np.einsum("rhk,rhkl->rhl", shares, match)
         p_copy = np.einsum("rhl,rhl->r", a, offered)
         g = 1 / (1 + np.exp(-gate))
-        weigh = _Mixture(g, p_copy, used, scale)
+        weigh = _Mixture(g, p_copy, used, scale, told)
         dh, dw, loss = _head(ctx, h, w, targets, weigh)
         lift = weigh.copied[:, None, None]  # (1 − γ)·dp
         da = lift * offered
@@ -59,14 +61,18 @@ class Pointer(Op):
 class _Mixture:
     """γ p_LM + (1 − γ) p_copy for the rows of one loss, and its slopes, filled chunk by chunk."""
 
-    def __init__(self, g: np.ndarray, p_copy: np.ndarray, used: np.ndarray, scale: float):
-        self.g, self.p_copy, self.used, self.scale = g, p_copy, used, scale
+    def __init__(
+        self, g: np.ndarray, p_copy: np.ndarray, used: np.ndarray, scale: float, told: np.ndarray | None
+    ):
+        self.g, self.p_copy, self.used, self.scale, self.told = g, p_copy, used, scale, told
         self.copied, self.gate_slope = np.zeros_like(g), np.zeros_like(g)
 
     def __call__(self, part: slice, p_lm: np.ndarray) -> tuple[np.ndarray, float]:
         """p_LM of some rows → the factor of their cross-entropy slopes (R',), and their loss."""
         g, p_copy, used = self.g[part], self.p_copy[part], self.used[part]
         p = g * p_lm + (1 - g) * p_copy + g.dtype.type(FLOOR)
+        if self.told is not None:
+            self.told[part] = p
         dp = np.where(used, -self.scale / p, 0).astype(g.dtype)
         self.copied[part] = (1 - g) * dp
         self.gate_slope[part] = dp * (p_lm - p_copy) * g * (1 - g)
@@ -102,21 +108,28 @@ def slot_shares(scores: np.ndarray, slots: np.ndarray) -> np.ndarray:
     return e / np.maximum(e.sum((1, 2), keepdims=True), np.finfo(e.dtype).tiny)
 
 
-def pointed(
+def likeliest(
     p_lm: np.ndarray, gate: np.ndarray, scores: np.ndarray, shares: np.ndarray, slots: np.ndarray
-) -> np.ndarray:
-    """p (R, E') of every token, for generating: p_LM (R, E), gate (R,), scores (R, H, L), shares (R, H, k).
+) -> tuple[np.ndarray, np.ndarray]:
+    """The likeliest token of each row, int64 (R,), and its probability, for generating.
 
-    slots (R, H, k, L) are the words of the recalled events. E' = E, or more if one is no output class.
+    p_LM (R, E), gate (R,), scores (R, H, L), shares (R, H, k); slots (R, H, k, L) are the words of the
+    recalled events, −1 where none stands: also ids of E and above, which can only be copied.
     """
     R, E = p_lm.shape
     g = 1 / (1 + np.exp(-gate))[:, None]
-    p = np.zeros((R, max(E, int(slots.max(initial=-1)) + 1)), p_lm.dtype)
-    p[:, :E] = g * p_lm
+    p = g * p_lm
     mass = (1 - g)[..., None, None] * shares[..., None] * slot_shares(scores, slots)[:, :, None]
-    row, _, _, _ = there = np.nonzero(slots >= 0)
-    np.add.at(p, (row, slots[there]), mass[there])
-    return p
+    known = (slots >= 0) & (slots < E)
+    np.add.at(p, (np.nonzero(known)[0], slots[known]), mass[known])
+    ids = p.argmax(1)
+    best = p[np.arange(R), ids]
+    for row in np.flatnonzero((slots >= E).any((1, 2, 3))):
+        words, place = np.unique(slots[row][slots[row] >= E], return_inverse=True)
+        copied = np.bincount(place, mass[row][slots[row] >= E])
+        if copied.max() > best[row]:
+            ids[row], best[row] = words[copied.argmax()], copied.max()
+    return ids, best
 
 
 def _recalled(hops, words: np.ndarray, of: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, list]:

@@ -35,9 +35,9 @@ class StickRead(Op):
         A_i = β_i Π_{j>i} (1 − β_j)^repeat        null = Π_j (1 − β_j)^repeat
         clock_i = 1 − g + g Σ_{j>i} first_j        (strictly before what the first hop found)
 
-    Tensors, of which the last three may be absent: scale s and bias b, one number or (Q,); ok (B, Q, N) in
-    [0, 1]; g in [0, 1], one number, (Q,) or (B, Q), together with first (B, Q, N + 1), the shares of an
-    earlier hop (its null share is not looked at). Settings: cut (B, Q) integers; `repeat` ≥ 1 reads as if
+    Tensors, of which the last three may be absent: scale s, bias b and g in [0, 1], each one number, (Q,) or
+    (B, Q); ok (B, Q, N) in [0, 1]; g goes together with first (B, Q, N + 1), the shares of an earlier hop
+    (its null share is not looked at). Settings: cut (B, Q) integers; `repeat` ≥ 1 reads as if
     each *later* event had happened so often (length augmentation: shares and null then sum to less than 1,
     for the copies took the rest); `log` gives the logarithms, which stay exact where the shares underflow.
     Saves unit vectors, norms, cosines and masks. ChronosError where shapes do not fit.
@@ -146,7 +146,7 @@ def _check(q, k, s, b, ok, g, first, cut) -> tuple[int, int, int]:
         if array is not None and array.shape != shape:
             raise ChronosError(f"StickRead: {name} does not fit", expected=shape, got=array.shape)
     for name, array in (("s", s), ("b", b), ("g", g)):
-        shapes = ((), (1,), (Q,), *([(B, Q)] if name == "g" else []))
+        shapes = ((), (1,), (Q,), (B, Q))
         if array is not None and array.shape not in shapes:
             expected = " or ".join(map(str, dict.fromkeys(shapes)))
             raise ChronosError(f"StickRead: {name} does not fit", expected=expected, got=array.shape)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chronos.architecture import ops
-from chronos.architecture.ops.pointer import pointed
+from chronos.architecture.ops.pointer import likeliest
 from chronos.architecture.tape import Tensor, apply, backward
 from chronos.console import ChronosError
 
@@ -59,11 +59,20 @@ def test_generating_has_the_same_probabilities():
     life, question = OF // 2, OF % 2
     shares = np.stack([hop[life, question, :3] for hop in hops], 1)
     slots = np.repeat(WORDS[life][:, None], 2, 1)
-    p = pointed(e / e.sum(1, keepdims=True), gate, scores, shares, slots)
-    assert p.shape == (6, 10)
-    for row, y in np.ndindex(p.shape):
-        assert abs(p[row, y] - probability(arrays, row, y)) < 1e-14
-    assert (p.sum(1) < 1).all()  # what was not recalled is missing
+    ids, best = likeliest(e / e.sum(1, keepdims=True), gate, scores, shares, slots)
+    for row in range(len(ids)):
+        p = np.array([probability(arrays, row, y) for y in range(10)])
+        assert ids[row] == p.argmax() and abs(best[row] - p.max()) < 1e-14
+    assert len(set(ids.tolist())) > 1
+
+
+def test_a_word_of_any_number_can_be_copied():
+    slots = np.array([[[[3, 2**62 + 1, -1], [2**62 + 1, 2**62 + 9, 2]]]])
+    shares, level = np.array([[[0.6, 0.3]]]), np.zeros((1, 1, 3))
+    ids, best = likeliest(np.full((1, 4), 0.25), np.array([-9.0]), level, shares, slots)
+    assert ids[0] == 2**62 + 1 and abs(best[0] - 0.3 / (1 + np.exp(-9))) < 1e-9
+    ids, _ = likeliest(np.eye(4)[[2]], np.array([9.0]), level, shares, slots)
+    assert ids[0] == 2
 
 
 def test_only_the_heaviest_events_are_looked_at():

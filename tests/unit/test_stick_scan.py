@@ -22,17 +22,18 @@ def questions(rng, n: int, K: int = 8) -> np.ndarray:
     return (q / np.linalg.norm(q, axis=1, keepdims=True)).astype(np.float32)
 
 
-def scan(module, q, rows, scale, *, allowed=None, cuts=None, clock=None, k=100, block=10_000, spent=SPENT):
+def scan(module, q, rows, scale, *, allowed=None, cuts=None, clock=None, k=100, block=10_000, spent=SPENT, scales=None):
     """All blocks, newest first: ids and weights (Q, k), what is left (Q,)."""
     n, Q = len(rows), len(q)
     ids, weights, left = np.full((Q, k), -1), np.zeros((Q, k), np.float32), np.ones(Q)
     allowed = np.zeros(0, np.uint8) if allowed is None else allowed
     steps = cuts or (np.zeros((Q, 0), int), np.zeros((Q, 0), np.float32))
     g, first, found = clock or (np.zeros(Q), np.zeros((Q, 0), int), np.zeros((Q, 0), np.float32))
+    strict = (np.full(Q, S) if scales is None else scales, np.full(Q, B))
     for stop in range(n, 0, -block):
         part = slice(max(0, stop - block), stop)
         module.stick_scan(
-            q, rows[part], 24, scale[part], allowed[part], part.start, S, B, ZMIN, spent,
+            q, rows[part], 24, scale[part], allowed[part], part.start, *strict, ZMIN, spent,
             *steps, g, first, found, left, ids, weights,
         )  # fmt: skip
     return ids, weights, left
@@ -51,6 +52,17 @@ def dense(ids, weights, n):
     for row, (at, w) in enumerate(zip(ids, weights)):
         out[row, at[at >= 0]] = w[at >= 0]
     return out
+
+
+@pytest.mark.parametrize("module", TWINS)
+def test_each_question_has_its_own_strictness(module):
+    rng = np.random.default_rng(2)
+    rows, scale, _ = keys(rng, 300)
+    q = questions(rng, 2)
+    ids, weights, left = scan(module, q, rows, scale, scales=np.array([S, 30.0]))
+    alone = scan(module, q[1:], rows, scale, scales=np.array([30.0]))
+    assert (ids[1] == alone[0][0]).all() and np.allclose(weights[1], alone[1][0], atol=1e-6)
+    assert abs(left[1] - alone[2][0]) < 1e-6 < abs(left[1] - scan(module, q, rows, scale)[2][1])
 
 
 @pytest.mark.parametrize("module", TWINS)
