@@ -8,7 +8,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gguf
 import numpy as np
@@ -24,6 +24,8 @@ from chronos.memory.config import config_dict, config_from
 from chronos.memory.model import Model
 from chronos.tokenization.factory import load_tokenizer
 from chronos.tokenization.tokenizer import Tokenizer
+
+Kind = TypeVar("Kind", bound=Module)
 
 VERSION = 1
 SAFETENSORS, GGUF = "model.safetensors", "model.gguf"
@@ -42,19 +44,29 @@ class Loaded:
 
 def save_model(path: Path, model: Model, tokenizer: Tokenizer) -> None:
     """Write a model directory, replacing an older one in one step; GGUF if any weight is quantized."""
+    write_model(path, model, tokenizer, config_dict(model.config), model.config.context)
+
+
+def write_model(
+    path: Path, model: Module, tokenizer: Tokenizer, config: dict[str, Any], context: int
+) -> None:
+    """The files of any kind of model: weights, tokenizer.json, and config.json with `config` in it."""
     quantized = any(isinstance(p, native.QuantTensor) for _, p in model.named())
     with atomic_directory(path) as folder:
         weights = folder / (GGUF if quantized else SAFETENSORS)
-        (_write_gguf if quantized else write_safetensors)(weights, model)
+        if quantized:
+            _write_gguf(weights, model, context)
+        else:
+            write_safetensors(weights, model)
         tokenizer.save(folder / "tokenizer.json")
-        config = {
+        about = {
             "version": VERSION,
-            "model": config_dict(model.config),
+            "model": config,
             "tokenizer": tokenizer.hash,
             "weights": weights.name,
             "sha256": sha256_file(weights),
         }
-        write_json(folder / "config.json", config)
+        write_json(folder / "config.json", about)
 
 
 def load_model(path: Path) -> Loaded:
@@ -65,6 +77,9 @@ def load_model(path: Path) -> Loaded:
     config = read_json(path / "config.json")
     if not isinstance(config, dict) or config.get("version") != VERSION:
         raise ChronosError("unknown model version", where=path / "config.json", expected=VERSION)
+    if isinstance(config.get("model"), dict) and config["model"].get("preset") == "chronos":
+        mend = "ask it with `chronos query`, or give a model of preset gpt or then"
+        raise ChronosError("this model remembers events and writes no texts", where=path, mend=mend)
     tokenizer = load_tokenizer(path / "tokenizer.json")
     if tokenizer.hash != config.get("tokenizer"):
         what = "tokenizer.json is not the one the model was trained with"
@@ -78,10 +93,15 @@ def load_model(path: Path) -> Loaded:
     weights = path / str(config.get("weights"))
     if sha256_file(weights) != config.get("sha256"):  # before parsing: a damaged count can fill all memory
         raise ChronosError("the weights are damaged: their hash differs", where=weights, mend=COPY_AGAIN)
+    return Loaded(model, tokenizer, path, read_weights(weights, model))
+
+
+def read_weights(weights: Path, model: Module) -> str | None:
+    """Put a file of weights into a model of their shape; the type of its blocks, None for float32."""
     if weights.name == SAFETENSORS:
         fill(model, read_safetensors(weights), weights)
-        return Loaded(model, tokenizer, path, None)
-    return Loaded(model, tokenizer, path, _read_gguf(weights, model))
+        return None
+    return _read_gguf(weights, model)
 
 
 def write_safetensors(path: Path, model: Module) -> None:
@@ -121,7 +141,7 @@ def fill(model: Module, arrays: dict[str, np.ndarray], where: Path) -> None:
         p.data[...] = arrays[name]
 
 
-def quantize_model(model: Model, qtype: str) -> tuple[Model, list[str]]:
+def quantize_model(model: Kind, qtype: str) -> tuple[Kind, list[str]]:
     """A copy with every matrix that fits in `qtype` blocks, and the names of those that stay float32."""
     copy = model.replica()
     left = []
@@ -142,19 +162,19 @@ def _holders(module: Module, prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-def _write_gguf(path: Path, model: Model) -> None:
+def _write_gguf(path: Path, model: Module, context: int) -> None:
     try:
-        _write_gguf_tensors(path, model)
+        _write_gguf_tensors(path, model, context)
     except OSError as error:
         if error.errno is not None:
             raise
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error  # NumPy: a short write
 
 
-def _write_gguf_tensors(path: Path, model: Model) -> None:
+def _write_gguf_tensors(path: Path, model: Module, context: int) -> None:
     writer = gguf.GGUFWriter(str(path), arch="chronos")
     writer.add_name("chronos")
-    writer.add_context_length(model.config.context)
+    writer.add_context_length(context)
     for name, p in model.named():
         if isinstance(p, native.QuantTensor):
             blocks = np.frombuffer(p.tobytes(), np.uint8).reshape(p.shape[0], -1)
@@ -167,7 +187,7 @@ def _write_gguf_tensors(path: Path, model: Model) -> None:
     writer.close()
 
 
-def _read_gguf(path: Path, model: Model) -> str | None:
+def _read_gguf(path: Path, model: Module) -> str | None:
     """Put a GGUF file's tensors into the model: blocks stay quantized. Returns their type."""
     try:
         tensors = {t.name: t for t in gguf.GGUFReader(str(path)).tensors}

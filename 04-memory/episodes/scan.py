@@ -35,12 +35,13 @@ class Recall:
 
 
 def recall(
-    store: StoreReader, q: np.ndarray, s: float, b: float, *, top: int = 64, zmin: float = ZMIN,
-    spent: float = SPENT, cuts: np.ndarray | None = None, shares: np.ndarray | None = None,
+    store: StoreReader, q: np.ndarray, s: float | np.ndarray, b: float | np.ndarray, *, top: int = 64,
+    zmin: float = ZMIN, spent: float = SPENT, cuts: np.ndarray | None = None,
+    shares: np.ndarray | None = None,
     g: float | np.ndarray = 0.0, first: Recall | None = None, since: int | None = None,
     until: int | None = None, sources: Sequence[str] | None = None,
 ) -> Recall:  # fmt: skip
-    """Read the store for q (Q, K) of any length, with scale s and bias b.
+    """Read the store for q (Q, K) of any length, with scale s and bias b, one number each or (Q,).
 
     cuts (Q, C) and shares (Q, C) are the as-of mask of `AsOf`: an event i counts Σ shares[cuts > i]; without
     shares, each question has the one cut (Q,) or (Q, 1). g (Q,) or one number and `first`, an earlier hop's
@@ -58,7 +59,7 @@ def recall(
     cuts, shares = _steps(cuts, shares, Q)
     first_ids = np.zeros((Q, 0), np.int64) if first is None else np.ascontiguousarray(first.ids)
     found = np.zeros((Q, 0), np.float32) if first is None else np.ascontiguousarray(first.weights)
-    clock = np.ascontiguousarray(np.broadcast_to(np.asarray(g, np.float64), (Q,)))
+    s, b, clock = (np.ascontiguousarray(np.broadcast_to(np.asarray(a, np.float64), (Q,))) for a in (s, b, g))
     mask = allowed(store, since=since, until=until, sources=None if sources is None else list(sources))
     mask = np.zeros(0, np.uint8) if mask.all() else mask
     left = np.ones(Q)
