@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 
 from chronos.evaluation.outline import Section
-from chronos.evaluation.pictures import TITLES
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -29,28 +28,36 @@ PAGE = """<!doctype html>
 
 
 def as_html(
-    title: str, lead: str, figures: list[tuple[str, str]], sections: list[Section], pictures: dict[str, str]
+    title: str,
+    lead: str,
+    figures: list[tuple[str, str]],
+    sections: list[Section],
+    pictures: dict[str, str],
+    kind: str = "report of a run",
+    data: str = "report.json",
 ) -> str:
-    """The whole page."""
+    """The whole page; `pictures` is name → SVG, `data` the file that holds every number."""
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     cards = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in figures)
+    kicker = escape(kind[:1].upper() + kind[1:])
     body = [
-        f"<header><p class='kicker'>Report of a run</p><h1 dir='auto'>{escape(title)}</h1>",
+        f"<header><p class='kicker'>{kicker}</p><h1 dir='auto'>{escape(title)}</h1>",
         f"<p class='lead'>{escape(lead)}</p><dl class='figures'>{cards}</dl></header>",
         *(_section(section, pictures) for section in sections),
-        "<footer>Every number is in <code>report.json</code>.</footer>",
+        f"<footer>Every number is in <code>{escape(data)}</code>.</footer>",
     ]
-    return PAGE.format(title=escape(f"{title} – report of a run"), style=style, body="\n".join(body))
+    return PAGE.format(title=escape(f"{title} – {kind}"), style=style, body="\n".join(body))
 
 
 def _section(section: Section, pictures: dict[str, str]) -> str:
     parts = [f"<h2>{escape(section.title)}</h2>"]
     parts += [f"<p>{escape(text)}</p>" for text in section.text]
+    parts += [f"<p><a href='{escape(address)}'>{escape(text)}</a></p>" for text, address in section.links]
     if section.bars:
         parts.append(_bars(section.bars))
     drawn = [
-        f"<figure>{pictures[n]}<figcaption>{escape(TITLES[n])}</figcaption></figure>"
-        for n in section.pictures
+        f"<figure>{pictures[name]}<figcaption>{escape(title)}</figcaption></figure>"
+        for name, title in section.pictures
     ]
     if drawn:
         parts.append(f"<div class='pictures'>{''.join(drawn)}</div>")

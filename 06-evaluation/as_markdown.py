@@ -6,18 +6,18 @@ Pictures are linked as SVG files beside it.
 import re
 
 from chronos.evaluation.outline import Section
-from chronos.evaluation.pictures import TITLES
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
 
-def as_markdown(lead: str, figures: list[tuple[str, str]], sections: list[Section]) -> str:
+def as_markdown(title: str, lead: str, figures: list[tuple[str, str]], sections: list[Section]) -> str:
     """The whole document."""
-    parts = ["# Report of a run", escaped(lead), _table(("", ""), figures)]
+    parts = [f"# {escaped(title)}", escaped(lead), _table(("", ""), figures)]
     for section in sections:
-        parts.append(f"## {section.title}")
+        parts.append(f"## {escaped(section.title)}")
         parts += [escaped(text) for text in section.text]
-        parts += [f"![{escaped(TITLES[name])}]({name}.svg)" for name in section.pictures]
+        parts += [f"[{escaped(text)}]({address})" for text, address in section.links]
+        parts += [f"![{escaped(title)}]({name}.svg)" for name, title in section.pictures]
         if section.rows:
             parts.append(_table(section.columns, section.rows))
         for title, text in section.blocks:
@@ -38,5 +38,6 @@ def fenced(text: str) -> str:
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [columns, ("---",) * len(columns), *(tuple(map(escaped, row)) for row in rows)]
+    head, *body = (tuple(map(escaped, row)) for row in (columns, *rows))
+    lines = [head, ("---",) * len(columns), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

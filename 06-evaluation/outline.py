@@ -9,14 +9,16 @@ from typing import Any
 import yaml
 
 from chronos.console import duration
-from chronos.evaluation.pictures import EXTRA
+from chronos.evaluation.pictures import TITLES
+from chronos.evaluation.svg import EXTRA
 
 
 @dataclass
 class Section:
     """One part of a report.
 
-    `bars` are its rows for the eye (name, value, what is told), `blocks` are (title, text).
+    `bars` are its rows for the eye (name, value, what is told), `pictures` are (name, title), `links` are
+    (text, address of a file beside the report), `blocks` are (title, text).
     """
 
     title: str
@@ -24,7 +26,8 @@ class Section:
     columns: tuple[str, ...] = ()
     rows: list[tuple[str, ...]] = field(default_factory=list)
     bars: list[tuple[str, float, str]] = field(default_factory=list)
-    pictures: list[str] = field(default_factory=list)
+    pictures: list[tuple[str, str]] = field(default_factory=list)
+    links: list[tuple[str, str]] = field(default_factory=list)
     blocks: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -121,7 +124,7 @@ def _training(report: dict[str, Any], pictures: list[str], drawable: bool) -> Se
     )
     if not drawable:
         section.text.append(EXTRA)
-    section.pictures = [name for name in pictures if name != "position"]
+    section.pictures = [(name, TITLES[name]) for name in pictures if name != "position"]
     section.columns = ("step", "tokens", "nats/token", "bits per byte")
     section.rows = [
         (
@@ -152,7 +155,7 @@ def _context(report: dict[str, Any], pictures: list[str]) -> Section:
         f"first quarter of a window costs {position['first_quarter']:.4f} nats/token, the last quarter "
         f"{position['last_quarter']:.4f}: that difference is what reading further back is worth."
     )
-    section.pictures = [name for name in pictures if name == "position"]
+    section.pictures = [(name, TITLES[name]) for name in pictures if name == "position"]
     section.columns = ("position", "nats/token", "± error of the mean")
     section.rows = [
         (

@@ -1,23 +1,16 @@
-"""The report's pictures, drawn by matplotlib as SVG whose colours follow the reader's light or dark theme.
+"""The pictures of a run's report: loss, position, learning rate, gradient norm, speed.
 
-`draw(report)` takes a report's data and returns name → SVG; nothing is measured here. Without matplotlib
-there are no pictures, and the report says which extra brings them.
+`draw(report)` takes a report's data and returns name → SVG (svg.py); nothing is measured here. Without
+matplotlib there are no pictures, and the report says which extra brings them.
 """
 
-import io
-import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-EXTRA = "pictures need matplotlib: .venv/bin/pip install -e '.[plots]'"
-SIZE = (5.2, 2.9)  # inches: narrow enough that its letters stay readable on a telephone
-# matplotlib knows no CSS, so it draws in these colours, and `_themed` puts the variables in their place.
-INK, FAINT, LINE, ACCENT = "#010203", "#040506", "#070809", "#0a0b0c"
-VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)", LINE: "var(--line)", ACCENT: "var(--accent)"}
-THEME = """:root{--ink:#1d2329;--faint:#c9d0d6;--line:#2f6f8f;--accent:#c8552b}
-@media(prefers-color-scheme:dark){:root{--ink:#dfe4e8;--faint:#39424a;--line:#6cb6d6;--accent:#f0916b}}"""
+from chronos.evaluation.svg import ACCENT, LINE, available, render
+
 TITLES = {
     "loss": "Loss in training (thin: as it came, thick: smoothed) and validation (dots)",
     "position": "Loss by position in the context, with the error of the mean",
@@ -25,15 +18,6 @@ TITLES = {
     "gradient-norm": "Gradient norm before clipping",
     "speed": "Training speed, pauses for evaluation and checkpoints included",
 }
-
-
-def available() -> bool:
-    """Whether matplotlib can be imported."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def draw(report: dict[str, Any]) -> dict[str, str]:
@@ -53,12 +37,7 @@ def draw(report: dict[str, Any]) -> dict[str, str]:
             ("speed", "tokens_per_s", "tokens/s"),
         ):
             made[name] = lambda axes, key=key, label=label: _line(axes, points, key, label)
-    return {name: _svg(name, paint) for name, paint in made.items()}
-
-
-def standalone(svg: str) -> str:
-    """The SVG as a file of its own, with the colours of both themes in it."""
-    return re.sub(r"(<svg[^>]*>)", lambda match: f"{match[1]}<style>{THEME}</style>", svg, count=1)
+    return {name: render(name, TITLES[name], paint) for name, paint in made.items()}
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
@@ -125,34 +104,3 @@ def _short(value: float) -> str:
         if abs(value) >= size:
             return f"{value / size:.3g}{unit}"
     return f"{value:.3g}"
-
-
-def _svg(name: str, paint: Callable[[Any], None]) -> str:
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 9.5, "axes.linewidth": 0.8}
-    settings |= {f"{part}.color": INK for part in ("text", "xtick", "ytick")}
-    settings |= {"axes.edgecolor": FAINT, "axes.labelcolor": INK, "grid.color": FAINT, "grid.linewidth": 0.5}
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=SIZE, layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y")
-        paint(axes)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _themed(name, out.getvalue())
-
-
-def _themed(name: str, svg: str) -> str:
-    """Only the <svg> element; colours as CSS variables; ids that are this picture's own; its title told."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, variable)
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{TITLES[name]}" ', 1)

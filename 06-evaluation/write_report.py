@@ -14,6 +14,7 @@ from chronos.evaluation.as_markdown import as_markdown
 from chronos.evaluation.content import build_report
 from chronos.evaluation.outline import figures, headline, outline
 from chronos.evaluation.run_files import read_run
+from chronos.evaluation.svg import standalone
 from chronos.files import write_atomic, write_json
 
 
@@ -28,8 +29,8 @@ def write_report(run: Path, out_dir: Path, quantized: Sequence[Path] = ()) -> di
     lead, top = headline(report), figures(report)
     sections = outline(report, list(drawn), pictures.available())
     for name, svg in drawn.items():
-        write_atomic(out_dir / f"{name}.svg", pictures.standalone(svg))
-    write_atomic(out_dir / "report.md", as_markdown(lead, top, sections))
+        write_atomic(out_dir / f"{name}.svg", standalone(svg))
+    write_atomic(out_dir / "report.md", as_markdown("Report of a run", lead, top, sections))
     title = Path(report["run"]["path"]).resolve().name
     write_atomic(out_dir / "report.html", as_html(title, lead, top, sections, drawn))
     return report

@@ -17,6 +17,7 @@ from chronos.evaluation import content, pictures
 from chronos.evaluation.as_markdown import escaped, fenced
 from chronos.evaluation.outline import thinned
 from chronos.evaluation.run_files import curve, newest_model, read_run, step_seconds
+from chronos.evaluation.svg import VARIABLES
 from chronos.evaluation.write_report import write_report
 from chronos.memory.modeldir import load_model, quantize_model, save_model
 from chronos.training.config import resolve
@@ -123,7 +124,7 @@ def test_the_page_stands_alone(made):
     assert set(re.findall(r"url\(#([^)]*)\)", page)) <= set(tags.ids)
     assert "script" not in tags.tags
     assert "prefers-color-scheme: dark" in page
-    assert not any(colour in page for colour in pictures.VARIABLES)
+    assert not any(colour in page for colour in VARIABLES)
     for name in ("loss", "position"):
         text = (out / f"{name}.svg").read_text()
         assert ET.fromstring(text).tag.endswith("svg")
