@@ -1,6 +1,7 @@
 """`chronos quantize`, `chronos generate` and `chronos chat`: arguments and what is printed.
 
-The work is in shrink.py, continuation.py and terminal.py.
+The work is in shrink.py, continuation.py and terminal.py. `ingest` and `query` are in recall_commands.py,
+`memory` is in memory_commands.py.
 """
 
 import argparse
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from chronos.console import say, warn_without_effect
+from chronos.inference import memory_commands, recall_commands
 
 MODEL = "a model directory (default: the one that `make` trained)"
 
 
 def register(subparsers: Any) -> None:
-    """Add the three commands to the command line."""
+    """Add the stage's commands to the command line."""
     quantize = subparsers.add_parser("quantize", help="a model in blocks of 4 or 8 bits, as llama.cpp's")
     quantize.add_argument("--model-path", type=Path, metavar="DIR", help=MODEL)
     quantize.add_argument(
@@ -40,6 +42,8 @@ def register(subparsers: Any) -> None:
     chat.add_argument("--instruct", action="store_true", help="put each line as an instruction")
     _sampling_flags(chat, max_new_tokens=512)
     chat.set_defaults(run=run_chat)
+    recall_commands.register(subparsers)
+    memory_commands.register(subparsers)
 
 
 def _sampling_flags(parser: argparse.ArgumentParser, max_new_tokens: int) -> None:
