@@ -191,7 +191,7 @@ def _ragged_cases(rng: np.random.Generator) -> Cases:
         "RaggedConv": [([a(8, 3), a(3, 3)], {"ends": ends})],
         "RaggedPool": [([a(8, 2), a(8, 3)], {"ends": ends})],
         "Recalled": [([shares, *recalled], recall) for shares in (a(4, 4), a(2, 2, 4))],
-        "Logistic": [([a(6)], {"labels": np.arange(6) % 3 == 0, "scale": 0.5})],
+        "Logistic": [([a(6)], {"labels": np.arange(6) % 3 == 0, "scale": 0.5, "shift": -0.3})],
         "Masked": [([a(3, 4)], {"mask": np.arange(4) % 2.0 + np.zeros((3, 1))})],
         "Column": [([a(3, 4)], {"at": 2})],
         "Reshape": [([a(3, 4)], {"shape": (2, 6)})],

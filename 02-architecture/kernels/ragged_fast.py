@@ -98,7 +98,7 @@ def _heads(x, *parts):
 
 
 def _longest(ends):
-    return int(np.diff(ends, prepend=0).max(initial=0))
+    return int(max(ends[0], (ends[1:] - ends[:-1]).max(initial=0))) if len(ends) else 0
 
 
 def _scaled(w):

@@ -54,10 +54,13 @@ class LinearCrossEntropy(Op):
 
 
 class Logistic(Op):
-    """Σ −log σ(±x) · scale, in nats: x (n,) scores, labels (n,) bool say which sign. Saves the slopes."""
+    """Σ −log σ(±(x + shift)) · scale, in nats: x any shape, labels bool say which sign. Saves the slopes."""
 
     @staticmethod
-    def forward(ctx: Node, x: np.ndarray, *, labels: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    def forward(
+        ctx: Node, x: np.ndarray, *, labels: np.ndarray, scale: float = 1.0, shift: float = 0.0
+    ) -> np.ndarray:
+        x = x + x.dtype.type(shift)
         turned = np.where(labels, -x, x)
         ctx.saved["slopes"] = (np.where(labels, -scale, scale) / (1 + np.exp(-turned))).astype(x.dtype)
         return np.asarray(np.logaddexp(0, turned).sum() * scale, x.dtype)

@@ -157,8 +157,15 @@ def check_ends(op: str, name: str, ends: np.ndarray, total: int) -> None:
     last = int(ends[-1]) if len(ends) else 0
     if last != total:
         raise ChronosError(f"{op}: {name} do not stop where the rows do", expected=total, got=last)
-    if len(ends) and np.diff(ends, prepend=0).min() < 0:
-        raise ChronosError(f"{op}: {name} fall", where=f"segment {int(np.diff(ends, prepend=0).argmin())}")
+    if len(ends) and (lengths := lengths_of(ends)).min() < 0:
+        raise ChronosError(f"{op}: {name} fall", where=f"segment {int(lengths.argmin())}")
+
+
+def lengths_of(ends: np.ndarray) -> np.ndarray:
+    """(S,): how many rows each segment has."""
+    lengths = ends.copy()
+    lengths[1:] -= ends[:-1]
+    return lengths
 
 
 def check_index(op: str, name: str, index: np.ndarray, total: int) -> None:
@@ -193,6 +200,6 @@ def _check_attention(q, kv, q_ends, k_ends, heads: int, causal: bool) -> None:
     check_ends(op, "q_ends", q_ends, n)
     check_ends(op, "k_ends", k_ends, m)
     _fits(op, "k_ends", k_ends, q_ends.shape)
-    short = np.diff(k_ends, prepend=0) - np.diff(q_ends, prepend=0)
+    short = lengths_of(k_ends) - lengths_of(q_ends)
     if causal and short.size and short.min() < 0:
         raise ChronosError(f"{op}: fewer keys than queries", where=f"segment {int(short.argmin())}")

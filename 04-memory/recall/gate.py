@@ -1,7 +1,7 @@
 """Surprise decides what is written: an event that says nothing which the memory does not know is let go.
 
 Words are salient where they may be what somebody asks for (learned), and cost what the network would not have
-guessed. What the most recent event of the same key said costs nothing. It reads no file.
+guessed. What the most recent event about the same thing said costs nothing. It reads no file.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,11 @@ import numpy as np
 
 from chronos.architecture import kernels
 from chronos.architecture.tape import Tensor, no_grad
-from chronos.memory.recall.net import RecallNet
+from chronos.memory.recall.net import TOPIC, RecallNet
 from chronos.memory.recall.packing import Ragged
 
-NEAR = 0.9  # cosine of two keys that are about the same thing
+NEAR = 0.5  # cosine of two topics that are the same, as it is trained
+SHARP = 10.0  # how much surer a cosine makes it that they are
 LEAST = 0.5  # nats: what surprises less is not written
 WINDOW = 4096  # written events that a new one is compared with
 FAINT = 0.1  # salience below which a word says nothing
@@ -24,10 +25,15 @@ WORDS = 16  # of a sentence that are looked at
 
 @dataclass(frozen=True)
 class Costs:
-    """What each sentence says: its salient words (U, W) int64, −1 for the others, and their nats (U, W)."""
+    """What each sentence is about and says of it: topics (U, TOPIC) of unit length, its salient words (U, W)
+    int64, −1 for the others, and their nats (U, W)."""
 
+    topics: np.ndarray
     words: np.ndarray
     nats: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Costs":
+        return Costs(self.topics[rows], self.words[rows], self.nats[rows])
 
 
 def costs(net: RecallNet, sentences: Ragged, h: Tensor) -> Costs:
@@ -38,8 +44,9 @@ def costs(net: RecallNet, sentences: Ragged, h: Tensor) -> Costs:
         rows = np.flatnonzero(salient > 0)
         nats = np.zeros(len(salient), np.float32)
         nats[rows] = salient[rows] * _surprise(net, sentences, h, rows)
-    told = Ragged(np.where(nats > 0, sentences.values, -1), sentences.ends)
-    return Costs(told.padded(WORDS), Ragged(nats, sentences.ends).padded(WORDS, 0))
+        told = Ragged(np.where(nats > 0, sentences.values, -1), sentences.ends)
+        topics = net.topics(sentences, h).data
+    return Costs(topics, told.padded(WORDS), Ragged(nats, sentences.ends).padded(WORDS, 0))
 
 
 def _surprise(net: RecallNet, sentences: Ragged, h: Tensor, rows: np.ndarray) -> np.ndarray:
@@ -57,46 +64,47 @@ def _surprise(net: RecallNet, sentences: Ragged, h: Tensor, rows: np.ndarray) ->
     return found
 
 
-def novelty(keys: np.ndarray, said: Costs, after: "Recent | None" = None) -> tuple[np.ndarray, np.ndarray]:
+def novelty(said: Costs, after: "Recent | None" = None) -> tuple[np.ndarray, np.ndarray]:
     """Events in their order: what each says that is new, in nats (N,), and where it is nothing new, which
     earlier event had said it (N,), −1 for those that are to be written (and for what nobody said)."""
-    recent = after or Recent(keys.shape[1])
-    return kernels.novelty(keys, said.words, said.nats, NEAR, LEAST, *recent.arrays())
+    recent = after or Recent()
+    return kernels.novelty(said.topics, said.words, said.nats, NEAR, LEAST, *recent.arrays())
 
 
 class Recent:
-    """The last `WINDOW` written events: keys, words, and how many there ever were."""
+    """The last `WINDOW` written events: topics, words, and how many there ever were."""
 
-    def __init__(self, width: int, window: int = WINDOW):
-        self.keys = np.zeros((window, width), np.float32)
+    def __init__(self, window: int = WINDOW, width: int = TOPIC):
+        self.topics = np.zeros((window, width), np.float32)
         self.words = np.full((window, WORDS), -1, np.int64)
         self.names = np.full(window, -1, np.int64)
         self.count = np.zeros(1, np.int64)
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """What the kernel reads and goes on writing into."""
-        return self.keys, self.words, self.names, self.count
+        return self.topics, self.words, self.names, self.count
 
 
 class Writing:
     """The gate of one reading: `judge` says for events in their order which are to be written."""
 
-    def __init__(self, net: RecallNet):
-        self.recent = Recent(net.config.key)
+    def __init__(self) -> None:
+        self.recent = Recent()
 
-    def remember(self, keys: np.ndarray, words: np.ndarray) -> None:
-        """Events that an earlier reading wrote: keys (n, K), words (n, W)."""
-        for key, row in zip(keys, words):
-            at = int(self.recent.count[0]) % len(self.recent.keys)
-            self.recent.keys[at], self.recent.words[at] = key, row
-            self.recent.count[0] += 1
+    def remember(self, said: Costs) -> None:
+        """Events that an earlier reading wrote."""
+        ring = self.recent
+        for topic, words in zip(said.topics, said.words):
+            at = int(ring.count[0]) % len(ring.topics)
+            ring.topics[at], ring.words[at] = topic, words
+            ring.count[0] += 1
 
-    def judge(self, keys: np.ndarray, said: Costs) -> tuple[np.ndarray, np.ndarray]:
-        """keys (n, K) of unit length: which are written (n,) bool, and their surprises in nats (n,)."""
-        nats, _ = novelty(keys, said, self.recent)
+    def judge(self, said: Costs) -> tuple[np.ndarray, np.ndarray]:
+        """Which events are written (n,) bool, and their surprises in nats (n,)."""
+        nats, _ = novelty(said, self.recent)
         return nats > LEAST, nats
 
 
-def stacked(rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> Costs:
-    """Costs of several sentences, (words (W,), nats (W,)) each."""
-    return Costs(np.stack([words for words, _ in rows]), np.stack([nats for _, nats in rows]))
+def stacked(rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Costs:
+    """Costs of several sentences, given one by one: topic, words and nats of each."""
+    return Costs(*(np.stack(parts) for parts in zip(*rows)))

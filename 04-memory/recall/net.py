@@ -21,6 +21,7 @@ from chronos.tokenization.times import ALWAYS, OF_NUMBERS
 
 FREE, NUMBERS = ALWAYS, (*OF_NUMBERS, "date")  # readings without a number, and of one
 SCALE, BIAS = 12.0, -4.0  # of a match, before training: z = s·cos + b
+TOPIC = 32  # numbers that say what a sentence is about, whatever it says of it
 LOUD = 4.0  # how much of a key the words themselves are at first, against what they mean together
 AHEAD = 3  # a number's time is judged by its own state and those of the next two words
 
@@ -101,6 +102,7 @@ class RecallNet(Module):
         self.point_query, self.point_key = Linear(D, D, bias=False), Linear(D, D, bias=False)
         self.gate = Linear(D, 1, bias=True)
         self.salience = Linear(D, 1, bias=True)  # of a word: whether it may be what is asked for
+        self.topic, self.topic_pool = Linear(D, TOPIC, bias=False), Linear(D, 1, bias=False)
         if seed is not None:
             initialize(self, seed)
 
@@ -115,6 +117,13 @@ class RecallNet(Module):
         pooled = _pooled(self.key_pool(h), h, sentences.ends)
         names = self.name(_pooled(self.name_pool(h), words, sentences.ends))
         return h, apply(ops.UnitRows, apply(ops.Add, self.key(apply(ops.Add, last, pooled)), names))
+
+    def topics(self, sentences: Ragged, h: Tensor) -> Tensor:
+        """What sentences are about (U, TOPIC), of unit length, from their states h (T, D) as they are."""
+        h = Tensor(h.data)
+        last = apply(ops.TakeRows, h, index=np.maximum(sentences.ends - 1, 0))
+        pooled = _pooled(self.topic_pool(h), h, sentences.ends)
+        return apply(ops.UnitRows, self.topic(apply(ops.Add, last, pooled)))
 
     def _words(self, ids: np.ndarray) -> Tensor:
         return apply(ops.WordVectors, self.emb, self.nonce_scale, self.nonce, ids=ids, times=self.times)
@@ -272,6 +281,7 @@ def initialize(net: RecallNet, seed: int) -> None:
         hop.query.weight.data[...] = net.key.weight.data
         hop.mark.data[...] = normal((1, c.width), 0.02, seed, f"hop.{i}.mark")
         hop.strict.bias.data[...] = math.log(SCALE) / 0.3, BIAS
+    net.topic.weight.data[...] = normal(net.topic.weight.shape, c.width**-0.5, seed, "topic")
     net.free.bias.data[0] = 1.0  # as of now, unless the words say otherwise
     net.point_query.weight.data[...] = orthogonal(c.width, seed, "pointer")
     net.point_key.weight.data[...] = net.point_query.weight.data

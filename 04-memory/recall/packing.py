@@ -5,6 +5,7 @@ Pure functions from ids to index arrays. Where ids and times come from, stages 0
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,12 +17,14 @@ class Ragged:
     values: np.ndarray
     ends: np.ndarray
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """(S,): how long each row is."""
-        return np.diff(self.ends, prepend=0)
+        lengths = self.ends.copy()
+        lengths[1:] -= self.ends[:-1]
+        return lengths
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """(S,): where each row begins."""
         return self.ends - self.lengths

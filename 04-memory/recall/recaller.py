@@ -64,7 +64,7 @@ class Recaller:
 
     def __init__(self, net: RecallNet, tokenizer: WordTokenizer, identity: dict[str, str]):
         self.net, self.tokenizer, self.identity = net, tokenizer, identity
-        self._seen: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._seen: dict[str, tuple[np.ndarray, ...]] = {}
 
     # ---- stores --------------------------------------------------------------------------------------------
 
@@ -103,18 +103,18 @@ class Recaller:
 
     def _gate(self, store: EventStore) -> Writing:
         """The gate as it was when the last event of the store was written."""
-        writing, n = Writing(self.net), len(store)
+        writing, n = Writing(), len(store)
         alive = [i for i in range(max(0, n - WINDOW), n) if store.alive[i]]
         for start in range(0, len(alive), TOGETHER):
-            keys, said = self._said([store.event(i).text for i in alive[start : start + TOGETHER]])
-            writing.remember(keys, said.words)
+            _, said = self._said([store.event(i).text for i in alive[start : start + TOGETHER]])
+            writing.remember(said)
         return writing
 
     def _write(self, store: EventStore, part: Sequence[Moment], writing: Writing | None) -> int:
         keys, said = self._said([moment.text for moment in part])
         keep, nats = np.ones(len(part), bool), said.nats.sum(1)
         if writing is not None:
-            keep, nats = writing.judge(keys, said)
+            keep, nats = writing.judge(said)
         if keep.any():
             moments = [moment for moment, kept in zip(part, keep) if kept]
             store.append(
@@ -137,7 +137,7 @@ class Recaller:
             with no_grad():
                 h, keys = self.net.encode(sentences)
             said = costs(self.net, sentences, h)
-            self._seen |= dict(zip(new, zip(keys.data, said.words, said.nats)))
+            self._seen |= dict(zip(new, zip(keys.data, said.topics, said.words, said.nats)))
         found = [self._seen[text] for text in texts]
         return np.stack([row[0] for row in found]), stacked([row[1:] for row in found])
 

@@ -85,8 +85,8 @@ class StoreMemory:
         rows = [self._ids(text) for text in texts] or [np.array([self.tokenizer.end], np.int64)]
         sentences = ragged(rows)
         idx = np.array([[place.get(int(i), 0) for i in row] for row in found.ids], np.int64).reshape(n, k)
-        slots = marks(times, self.clock, self.tokenizer).reshape(len(used), -1)
-        slots = slots if len(used) else np.full((1, self.net.config.time_slots), -1)
+        slots = np.full((max(1, len(used)), self.net.config.time_slots), -1)
+        slots[: len(used)] = marks(times, self.clock, self.tokenizer)
         h, _ = self.net.encode(sentences)
         left = np.maximum(found.null, 0)[:, None]
         shares = np.concatenate([found.weights, left], axis=1).astype(np.float32)[:, None]
