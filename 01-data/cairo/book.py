@@ -127,6 +127,27 @@ def vocabulary(language: str = "mixed", templates: str = "seen", values: str = "
     return sorted(units)
 
 
+def words_of(language: str) -> tuple[set[str], set[str], set[str]]:
+    """Texts of the seen half: what templates write themselves, what values are, and what tells times.
+
+    The last (numbers, months, spoken lengths of time, "I don't know") stand among the values, too.
+    """
+    tongues = LANGUAGES if language == "mixed" else (language,)
+    literal = {
+        text
+        for tongue in tongues
+        for found in book(tongue, "seen").values()
+        for one in found
+        for text in one.literals()
+    }
+    told = [*SPOKEN, *things.MONTHS, step_value(0), UNKNOWN]
+    forms = [
+        {form for value in values for tongue in tongues for form in value.forms(tongue)}
+        for values in (_values(("seen",)), told)
+    ]
+    return literal, forms[0], forms[1] | set("0123456789")
+
+
 def _parts(which: str) -> tuple[str, ...]:
     return ("seen", "held-out") if which == "all" else (which,)
 

@@ -31,7 +31,8 @@ Step = tuple[int, tuple[str, ...], Slots]
 class Options:
     """What a life is made from; the same options give the same bytes everywhere.
 
-    `facts`: how many one-offs (None: by length). `first`: the first step, so that short lives know late
+    `facts`: how many one-offs (None: by length), `kinds`: of how many kinds beside what was said (None: all),
+    so that a short life holds things to confuse. `first`: the first step, so that short lives know late
     times. `rates`: changes in 100 steps by attribute. Raises ChronosError for what cannot be.
     """
 
@@ -44,6 +45,7 @@ class Options:
     changes: str = "announced"
     joins: bool = True
     facts: int | None = None
+    kinds: int | None = None
     first: int = 1
     rates: Mapping[str, int] = field(default_factory=lambda: RATES)
 
@@ -64,6 +66,9 @@ class Options:
             raise ChronosError("a life cannot go on so long", expected=f"to {MOST_EVENTS}", got=self.first)
         if self.facts is not None and (not _whole(self.facts) or not 0 <= self.facts <= self.events):
             raise ChronosError("facts must be between 0 and the events", got=repr(self.facts))
+        if self.kinds is not None and (not _whole(self.kinds) or not 1 <= self.kinds < len(FACTS)):
+            got = repr(self.kinds)
+            raise ChronosError("kinds of one-offs are few", expected=f"1 to {len(FACTS) - 1}", got=got)
         known = set(self.rates) <= set(RATES) and all(_whole(r) and r >= 0 for r in self.rates.values())
         if not known or sum(self.rates.values()) > 60:
             raise ChronosError("rates are changes in 100 steps, 60 together at most", got=dict(self.rates))
@@ -102,15 +107,16 @@ class Life:
         n = self.options.facts
         if n is None:
             n = min(2 + self.options.events * 6 // 100, 100, self.options.events)
-        others, keys = cycle(dice.sample(FACTS[:-1], len(FACTS) - 1)), {}
+        kinds = self.options.kinds or len(FACTS) - 1
+        others, keys = cycle(dice.sample(FACTS[:-1], len(FACTS) - 1)[:kinds]), {}
+        most = 1 + n // 5 if self.options.kinds is None else 1 + n // kinds
         drawn = []
         for i in range(n):
             kind = "said" if i % 5 == 1 else next(others)  # a rumour in five: "who" is asked of them alone
             if kind not in keys:
                 listed = pool(f"key:{kind}", self.options.values)
-                keys[kind] = iter(
-                    dice.sample(listed, min(1 + n // 5, len(listed) * 6 // 10))
-                )  # others: unknown
+                few = min(most, len(listed) * 6 // 10)  # the others are unknown
+                keys[kind] = iter(dice.sample(listed, few))
             if key := next(keys[kind], None):
                 drawn.append((kind, key, self._answer(dice, kind, key)))
         times: set[int] = set()
