@@ -225,6 +225,9 @@ class _Asker:
         kind = dice.pick(tuple(KEYS))
         known = {id(fact.key) for fact in life.planned if fact.kind == kind}
         key = dice.pick(pool(f"key:{kind}", life.options.values))
+        if life.options.kinds is not None and dice.chance(60):  # somebody of whom something else is known
+            others = [fact.key for fact in life.planned if KEYS[fact.kind] is KEYS[kind]]
+            key = dice.pick(others or [key])
         if id(key) in known:
             return None
         slots = {"k": key, "p": dice.pick(pool("claim", life.options.values))}

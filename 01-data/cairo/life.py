@@ -11,7 +11,7 @@ from itertools import cycle
 
 from chronos.console import ChronosError
 from chronos.data.cairo import asking
-from chronos.data.cairo.book import ATTRIBUTES, FACTS, book, pool
+from chronos.data.cairo.book import ATTRIBUTES, FACTS, KEYS, book, pool
 from chronos.data.cairo.record import Fact, Record, Slots
 from chronos.data.cairo.spans import Calendar
 from chronos.data.cairo.values import LANGUAGES, PARTS, Value, number
@@ -32,8 +32,8 @@ class Options:
     """What a life is made from; the same options give the same bytes everywhere.
 
     `facts`: how many one-offs (None: by length), `kinds`: of how many kinds beside what was said (None: all),
-    so that a short life holds things to confuse. `first`: the first step, so that short lives know late
-    times. `rates`: changes in 100 steps by attribute. Raises ChronosError for what cannot be.
+    so that a short life holds things to confuse: they are about the same people, too. `first`: the first
+    step, so that short lives know late times. `rates`: changes in 100 steps by attribute. Raises ChronosError for what cannot be.
     """
 
     events: int
@@ -109,6 +109,7 @@ class Life:
             n = min(2 + self.options.events * 6 // 100, 100, self.options.events)
         kinds = self.options.kinds or len(FACTS) - 1
         others, keys = cycle(dice.sample(FACTS[:-1], len(FACTS) - 1)[:kinds]), {}
+        shared: dict[int, list[Value]] = {}
         most = 1 + n // 5 if self.options.kinds is None else 1 + n // kinds
         drawn = []
         for i in range(n):
@@ -116,6 +117,8 @@ class Life:
             if kind not in keys:
                 listed = pool(f"key:{kind}", self.options.values)
                 few = min(most, len(listed) * 6 // 10)  # the others are unknown
+                if self.options.kinds is not None:  # the same few people for all that is about people
+                    listed = shared.setdefault(id(KEYS[kind]), dice.sample(listed, few))
                 keys[kind] = iter(dice.sample(listed, few))
             if key := next(keys[kind], None):
                 drawn.append((kind, key, self._answer(dice, kind, key)))
