@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from chronos.console import UsageError, say, warn
+from chronos.console import UsageError, say, warn, warn_without_effect
 
 FLAGS = {  # flag → (setting, type, help)
     "--steps": ("train.steps", int, "optimizer steps"),
@@ -19,6 +19,8 @@ FLAGS = {  # flag → (setting, type, help)
     "--context-dim": ("model.width", int, "width of the residual stream"),
 }
 QTYPES = ("Q4_0", "Q8_0")
+RECIPES = {"chronos": "live"}  # preset → the experiment that is meant where none is named
+OF_TEXTS = ("--epochs", "--batch-size", "--accumulation-steps", "--tokenizer-path")
 
 
 def register(subparsers: Any) -> None:
@@ -28,8 +30,9 @@ def register(subparsers: Any) -> None:
         description="Train a model. Any setting can follow as key.sub=value, such as model.layers=6.",
     )  # fmt: skip
     p.add_argument(
-        "--train", metavar="PATH", help="text file, folder or rows (.txt .md .json .jsonl), or `stories`"
-    )
+        "--train", metavar="PATH",
+        help="text file, folder or rows (.txt .md .json .jsonl), or `stories`; a folder of lives for chronos",
+    )  # fmt: skip
     p.add_argument(
         "--shards", type=Path, metavar="DIR", help="prepared shards, as `chronos tokenizer prepare` makes"
     )
@@ -70,12 +73,12 @@ def register(subparsers: Any) -> None:
 
 def run_config(args: argparse.Namespace) -> dict[str, Any]:
     """Print a resolved configuration."""
-    from chronos.settings import dump
-    from chronos.training.config import config_text, resolve
+    from chronos.training.config import as_mapping, config_text, resolve
 
-    config = resolve(preset=args.preset, experiment=args.experiment, overrides=args.overrides)
+    experiment = args.experiment or RECIPES.get(args.preset)
+    config = resolve(preset=args.preset, experiment=experiment, overrides=args.overrides)
     say(config_text(config).rstrip())
-    return dump(config)
+    return as_mapping(config)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -112,10 +115,13 @@ def _resolve(args: argparse.Namespace, flags: dict[str, Any], overrides: list[st
 
     if args.train and args.shards:
         raise UsageError("--train and --shards exclude each other")
-    experiment = args.experiment
+    experiment = args.experiment or RECIPES.get(args.preset)
     if experiment is None and not args.train and not args.preset:
         experiment = "default"
-    return resolve(preset=args.preset, experiment=experiment, overrides=overrides, flags=flags)
+    config = resolve(preset=args.preset, experiment=experiment, overrides=overrides, flags=flags)
+    if config.recall:
+        warn_without_effect(args.given, OF_TEXTS, "lives are drawn by recall.*, words are counted in them")
+    return config
 
 
 def _settings(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
@@ -164,18 +170,25 @@ def _warn_of_idle_flags(args: argparse.Namespace) -> None:
 
 def _quantize(path: Path, qtype: str) -> str:
     from chronos.memory.modeldir import load_model, quantize_model, save_model
+    from chronos.memory.recall.modelfiles import PRESET, described, load_recaller, save_recaller
 
-    loaded = load_model(path)
     out = path.with_name(f"{path.name}-{qtype}")
-    save_model(out, quantize_model(loaded.model, qtype)[0], loaded.tokenizer)
+    if described(path)["model"].get("preset") == PRESET:
+        found = load_recaller(path)
+        save_recaller(out, quantize_model(found.net, qtype)[0], found.tokenizer)
+    else:
+        loaded = load_model(path)
+        save_model(out, quantize_model(loaded.model, qtype)[0], loaded.tokenizer)
     say(f"quantized: {out}")
     return str(out)
 
 
 def _tell(result: dict[str, Any]) -> None:
-    say(
-        f"done: {result['steps']} steps, validation {result['val_nats']:.4f} nats/token, "
-        f"{result['bits_per_byte']:.4f} bits/byte, {result['tokens_per_s']:,.0f} tokens/s"
-    )
+    if "accuracy" in result:
+        judged, tool = f"{100 * result['accuracy']:.1f}% right about unseen lives", "query"
+    else:
+        nats, bits = result["val_nats"], result["bits_per_byte"]
+        judged, tool = f"validation {nats:.4f} nats/token, {bits:.4f} bits/byte", "chat"
+    say(f"done: {result['steps']} steps, {judged}, {result['tokens_per_s']:,.0f} tokens/s")
     say(f"model: {result['model_path']}")
-    say(f"try:   chronos chat --model-path {result['model_path']}")
+    say(f"try:   chronos {tool} --model-path {result['model_path']}")

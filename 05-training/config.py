@@ -15,9 +15,12 @@ import yaml
 from chronos.console import ChronosError, UsageError
 from chronos.data.corpus.config import Options
 from chronos.memory.config import ModelConfig
+from chronos.memory.recall.config import RecallConfig
+from chronos.memory.recall.modelfiles import PRESET
 from chronos.memory.sampling import Sampling
 from chronos.settings import build, did_you_mean, dump
 from chronos.tokenization.pretokenize import PATTERNS
+from chronos.training.recall.config import RecallTraining
 
 CONFIGS = Path(__file__).parent / "configs"
 SCHEDULES = ("cosine", "wsd", "constant")
@@ -120,13 +123,42 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A whole run, resolved: what `config.yaml` in its directory holds."""
+    """A whole run, resolved: what `config.yaml` in its directory holds.
 
-    model: ModelConfig = field(default_factory=ModelConfig)
+    Preset `chronos` has a RecallConfig for its model, and `recall` for what it is trained on.
+    """
+
+    model: ModelConfig | RecallConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     data: DataConfig = field(default_factory=DataConfig)
     sample: Sampling = field(default_factory=Sampling)
+    recall: RecallTraining | None = None
+
+    @property
+    def preset(self) -> str:
+        """The name of the model's kind."""
+        return PRESET if isinstance(self.model, RecallConfig) else self.model.preset
+
+
+def from_mapping(mapping: Mapping[str, Any]) -> RunConfig:
+    """A checked configuration from plain data: `model.preset` says which kind of model is meant."""
+    found, model = dict(mapping), mapping.get("model", {})
+    if isinstance(model, Mapping) and model.get("preset") == PRESET:
+        shape = {key: value for key, value in model.items() if key != "preset"}
+        found |= {"model": build(RecallConfig, shape, "model"), "recall": found.get("recall") or {}}
+    else:
+        found["model"] = build(ModelConfig, model, "model")
+        if found.get("recall") is not None:
+            what = f"recall.* belongs to preset {PRESET}"
+            raise ChronosError(what, got=f"preset {found['model'].preset}", mend=f"add --preset {PRESET}")
+    return build(RunConfig, found)
+
+
+def as_mapping(config: RunConfig) -> dict[str, Any]:
+    """The plain data that `from_mapping` reads."""
+    found = dump(config)
+    return {**found, "model": {"preset": config.preset, **found["model"]}}
 
 
 def resolve(
@@ -136,19 +168,19 @@ def resolve(
     """Read all layers and check the result. `overrides` are `key.sub=value`, `flags` dotted name → value."""
     last = _layer("experiment", experiment) if experiment else {}
     merged = _read(CONFIGS / "base.yaml")
-    chosen = {**merged.pop("layers", {}), **last.pop("layers", {})}
-    for kind in ("platform", "model", "training"):
-        name = preset if kind == "model" and preset else chosen.get(kind)
-        if name:
-            _merge(merged, _layer(kind, name))
-    _merge(merged, last)
+    chosen = {**merged.pop("layers", {}), **(wanted := last.pop("layers", {}))}
+    model = _layer("model", preset or chosen["model"])
+    chosen |= {**model.pop("layers", {}), **wanted}  # a model may name the way in which it is trained
+    platform, training = (_layer(kind, chosen[kind]) for kind in ("platform", "training"))
+    for layer in (platform, model, training, last):
+        _merge(merged, layer)
     for dotted, value in _environment(environment if environment is not None else os.environ).items():
         set_dotted(merged, dotted, value)
     for dotted, value in (flags or {}).items():
         set_dotted(merged, dotted, value)
     for dotted, value in parse_overrides(overrides).items():
         set_dotted(merged, dotted, value)
-    return build(RunConfig, merged)
+    return from_mapping(merged)
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, str]:
@@ -174,12 +206,12 @@ def set_dotted(mapping: dict[str, Any], dotted: str, value: Any) -> None:
 
 def load_run_config(path: Path) -> RunConfig:
     """The resolved configuration that a run was started with."""
-    return build(RunConfig, _read(path))
+    return from_mapping(_read(path))
 
 
 def config_text(config: RunConfig) -> str:
     """YAML of a resolved configuration."""
-    return yaml.safe_dump(dump(config), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(as_mapping(config), sort_keys=False, allow_unicode=True)
 
 
 def _layer(kind: str, name: str) -> dict[str, Any]:

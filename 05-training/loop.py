@@ -1,13 +1,14 @@
 """The training loop: step, measure, save, and stop at a whole step when asked to.
 
-It knows models, optimizers and checkpoints; what a run is made from is `run.py`'s business. A resumed run
-computes exactly what an unbroken one would: everything random depends on counters alone.
+It knows optimizers and checkpoints; what a step is, its heirs say, and what a run is made from, `run.py`. A
+resumed run computes exactly what an unbroken one would: everything random depends on counters alone.
 """
 
 import json
 import os
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,20 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from chronos.console import ChronosError, Progress, say
+from chronos.architecture.layers import Module
+from chronos.console import ChronosError, Progress
 from chronos.files import explain_os_errors
-from chronos.memory.generate import generate
-from chronos.memory.model import Model
 from chronos.memory.modeldir import fill
-from chronos.tokenization.shards import TokenShards
 from chronos.tokenization.tokenizer import Tokenizer
 from chronos.training import checkpoint
-from chronos.training.batches import Windows
 from chronos.training.checkpoint import Checkpoint
 from chronos.training.config import RunConfig
 from chronos.training.lanes import Lanes
-from chronos.training.stepper import Stepper
-from chronos.training.validate import validate
+from chronos.training.updater import Updater
 
 Hook = Callable[["Trainer", dict[str, Any]], None]  # called with every row that goes into metrics.jsonl
 
@@ -39,22 +36,52 @@ class Interrupted(ChronosError):
     exit_code = 130
 
 
-class Trainer:
-    """One run: `Trainer(...).train()` goes from wherever its checkpoint is to `steps`."""
+class Trainer(ABC):
+    """One run: `train()` goes from wherever its checkpoint is to `steps`.
+
+    `material` says in a few words what it learns from.
+    """
+
+    material = ""
 
     def __init__(
-        self, config: RunConfig, model: Model, tokenizer: Tokenizer, train: TokenShards, val: TokenShards,
-        run: Path, lanes: Lanes, hooks: Sequence[Hook] = (),
+        self, config: RunConfig, model: Module, tokenizer: Tokenizer, stepper: Updater, run: Path,
+        lanes: Lanes, hooks: Sequence[Hook] = (),
     ):  # fmt: skip
-        self.config, self.model, self.tokenizer, self.run = config, model, tokenizer, run
-        self.train_set, self.val_set = train, val
-        self.lanes, self.hooks = lanes, hooks
-        self.windows = Windows(train, config.model.context, config.train.seed)
-        self.stepper = Stepper(model, config.train, lanes)
-        self.cursor = self.tokens = 0
+        self.config, self.model, self.tokenizer, self.stepper = config, model, tokenizer, stepper
+        self.run, self.lanes, self.hooks = run, lanes, hooks
+        self.tokens = 0
         self.stop_wanted = False
         self.metrics_path = run / "metrics.jsonl"
-        self.last_eval: dict[str, float | int] = {}
+        self.last_eval: dict[str, Any] = {}
+
+    # ---- what an heir says ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def learn(self) -> dict[str, Any]:
+        """One update, its tokens counted: loss, learning rate, norm, and what else the metrics should say."""
+
+    @abstractmethod
+    def evaluate(self) -> None:
+        """Measure the model, as metrics rows, as a line for the person watching, and as `last_eval`."""
+
+    @abstractmethod
+    def counters(self) -> dict[str, Any]:
+        """What a resumed run must know besides weights, moments and the number of steps and tokens."""
+
+    @abstractmethod
+    def recount(self, counters: dict[str, Any]) -> None:
+        """Take back what `counters` gave."""
+
+    @abstractmethod
+    def publish(self, path: Path) -> None:
+        """Write the model directory."""
+
+    def shown(self, row: dict[str, Any]) -> dict[str, Any]:
+        """What the progress line shows of a row."""
+        return {"loss": row["loss"]}
+
+    # ---- the loop ------------------------------------------------------------------------------------------
 
     @property
     def step(self) -> int:
@@ -70,35 +97,34 @@ class Trainer:
             raise ChronosError("checkpoint belongs to another model or optimizer", where=where)
         for name, array in saved.moments.items():
             moments[name][...] = array
-        self.stepper.step, self.cursor, self.tokens = (
-            int(saved.counters[n]) for n in ("step", "cursor", "tokens")
-        )
+        self.stepper.step, self.tokens = int(saved.counters["step"]), int(saved.counters["tokens"])
+        self.recount(saved.counters)
         self.last_eval = saved.counters.get("last_eval", {})
         checkpoint.truncate_metrics(self.metrics_path, int(saved.counters["metrics_bytes"]))
 
-    def train(self) -> dict[str, float | int]:
+    def train(self) -> dict[str, Any]:
         """Run to the last step and return the last evaluation."""
         c = self.config.train
         with self._signals(), self._metrics(), Progress(c.steps, "training", start=self.step) as bar:
             if self.step == 0:
-                self.record({"kind": "start", "steps": c.steps, "tokens_in_set": len(self.train_set)})
+                self.record({"kind": "start", "steps": c.steps, **self.about()})
             begun, tokens_before = time.perf_counter(), self.tokens
             while self.step < c.steps:
                 row = self.one_step()
                 row["tokens_per_s"] = (self.tokens - tokens_before) / (time.perf_counter() - begun)
                 row["seconds"] = time.perf_counter() - begun
                 self.record(row)
-                bar.update(self.step, loss=row["loss"], **{"tokens/s": round(row["tokens_per_s"])})
+                bar.update(self.step, **self.shown(row), **{"tokens/s": round(row["tokens_per_s"])})
                 self._between_steps(bar)
         return self.last_eval
 
+    def about(self) -> dict[str, Any]:
+        """What the first row of the metrics says of the material."""
+        return {}
+
     def one_step(self) -> dict[str, Any]:
-        """One update on the next samples; returns the metrics row."""
-        c = self.config.train
-        size = c.batch_size * c.accumulation_steps
-        tokens, targets = self.windows.batch(self.cursor, size)
-        found = self.stepper(tokens, targets)
-        self.cursor, self.tokens = self.cursor + size, self.tokens + targets.size
+        """One update; returns the metrics row. ChronosError for a loss that is not finite."""
+        found = self.learn()
         if not np.isfinite(found["loss"] + found["grad_norm"]):
             mend = "resume from the last checkpoint with a lower train.lr and --override-scheduling"
             raise ChronosError(f"the loss is {found['loss']} at step {self.step}", where=self.run, mend=mend)
@@ -115,38 +141,15 @@ class Trainer:
             mend = f"continue with: chronos train --out-dir {self.run} --resume"
             raise Interrupted(f"stopped at step {self.step} of {c.steps}, state saved", mend=mend)
 
-    def evaluate(self) -> None:
-        """Loss on the validation set and a sample, as metrics rows and as lines for the person watching."""
-        c = self.config.train
-        found = validate(self.model, self.val_set, self.lanes, batch_size=c.batch_size, limit=c.eval_tokens)
-        self.last_eval = {"val_nats": found["nats_per_token"], "bits_per_byte": found["bits_per_byte"]}
-        self.record({"kind": "eval", "step": self.step, **self.last_eval})
-        say(
-            f"step {self.step}: validation {found['nats_per_token']:.4f} nats/token, "
-            f"{found['bits_per_byte']:.4f} bits/byte"
-        )
-        if c.sample_tokens:
-            text = self.sample()
-            self.record({"kind": "sample", "step": self.step, "text": text})
-            say(f"  sample: {' '.join(text.split())[:160]}")
-
-    def sample(self) -> str:
-        """A text from the first tokens of the validation set on."""
-        prompt = self.val_set.read(0, min(8, len(self.val_set)))
-        stop = (self.tokenizer.end,)
-        n = self.config.train.sample_tokens
-        made = list(generate(self.model, prompt, max_new_tokens=n, sampling=self.config.sample, stop=stop))
-        return self.tokenizer.decode([*prompt, *made])
-
     def save(self) -> Path:
         """Write a checkpoint of this step."""
         os.fsync(self._file.fileno())
         counters = {
             "step": self.step,
-            "cursor": self.cursor,
             "tokens": self.tokens,
             "metrics_bytes": self._file.tell(),
             "last_eval": self.last_eval,
+            **self.counters(),
         }
         weights = {name: p.data for name, p in self.model.parameters().items()}
         saved = Checkpoint(weights, self.stepper.optimizer.state, counters)

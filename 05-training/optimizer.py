@@ -1,8 +1,11 @@
-"""AdamW, and Muon for the matrices of the stack: parameters and their moments, updated in place.
+"""AdamW, and Muon for hidden matrices: parameters and their moments, updated in place.
 
 Muon (Jordan et al. 2024) steps along the orthogonalized momentum; embeddings, head, gains and biases stay
 with AdamW. Weight decay is decoupled and spares vectors.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +17,22 @@ from chronos.training.config import TrainConfig
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 MUON_MOMENTUM = 0.95
 ADAM_EPS = 1e-8
+
+
+@dataclass(frozen=True)
+class Rules:
+    """By name: which weights are hidden matrices, Muon's where it is chosen, and which AdamW lets decay."""
+
+    hidden: Callable[[str], bool]
+    decays: Callable[[str], bool]
+
+
+def _in_stack(name: str) -> bool:
+    """Hidden matrices of a Transformer: those of attention and feed-forward."""
+    return name.endswith(".weight") and name.startswith("stack.block.")
+
+
+TRANSFORMER = Rules(_in_stack, lambda name: not name.endswith("gain"))
 
 
 def orthogonalize(g: np.ndarray, steps: int = 5) -> np.ndarray:
@@ -33,8 +52,8 @@ class Optimizer:
     `state` is flat, `m.<name>` and `v.<name>` (Muon has `m` only), and goes into checkpoints as it is.
     """
 
-    def __init__(self, parameters: dict[str, Tensor], c: TrainConfig):
-        self.parameters, self.config = parameters, c
+    def __init__(self, parameters: dict[str, Tensor], c: TrainConfig, rules: Rules = TRANSFORMER):
+        self.parameters, self.config, self.rules = parameters, c, rules
         self.state: dict[str, np.ndarray] = {}
         for name, p in parameters.items():
             self.state[f"m.{name}"] = np.zeros_like(p.data)
@@ -42,9 +61,9 @@ class Optimizer:
                 self.state[f"v.{name}"] = np.zeros_like(p.data)
 
     def is_muon(self, name: str) -> bool:
-        """Hidden matrices only: those of attention and feed-forward."""
-        matrix = name.endswith(".weight") and self.parameters[name].data.ndim == 2
-        return self.config.optimizer == "muon" and matrix and name.startswith("stack.block.")
+        """Hidden matrices only."""
+        matrix = self.parameters[name].data.ndim == 2 and self.rules.hidden(name)
+        return self.config.optimizer == "muon" and matrix
 
     def update(self, name: str, grad: np.ndarray, step: int, share: float, clip: float) -> None:
         """One step (counted from 1) of one parameter: learning rate `lr · share`, gradient times `clip`."""
@@ -52,7 +71,7 @@ class Optimizer:
 
     def _adamw(self, name: str, grad: np.ndarray, step: int, share: float, clip: float) -> None:
         c, w = self.config, self.parameters[name].data
-        decay = c.weight_decay if w.ndim >= 2 and not name.endswith("gain") else 0.0
+        decay = c.weight_decay if w.ndim >= 2 and self.rules.decays(name) else 0.0
         m, v = self.state[f"m.{name}"], self.state[f"v.{name}"]
         kernels.adamw(w, grad, m, v, c.lr * share, c.beta1, c.beta2, ADAM_EPS, decay, step, clip)
 

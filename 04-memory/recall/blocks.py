@@ -110,12 +110,11 @@ class Sentences(KdaMixer):
         return apply(ops.TakeRows, y, index=np.flatnonzero(inside))
 
     def initialize(self, seed: int, name: str) -> None:
-        """Matrices in are random, those of the gates small, the one out zero."""
+        """Matrices in are random, those of the gates small; the one out stays zero."""
         self.qkv.weight.data[...] = uniform(self.qkv.weight.shape, seed, f"{name}.qkv")
         for part in ("strength", "decay_down", "decay_up", "gate_down", "gate_up"):
             weight = getattr(self, part).weight
             weight.data[...] = normal(weight.shape, INIT_STD, seed, f"{name}.{part}")
-        self.out.weight.data[...] = 0
         self.start(seed, f"{name}.")
 
 
