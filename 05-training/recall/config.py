@@ -25,7 +25,8 @@ class RecallTraining:
       something to confuse; stretch: lives are thinned out of ones so many times as long; shown: half of the
       lives announce no change. Of several numbers each life draws one.
     - nonces: share of names, places and things that become unknown words, drawn for each batch, and double:
-      how many of these become two; template_nonces: the same for all other words.
+      how many of these become two; template_nonces: the same for all other words; dropped: share of
+      these that are left out, drawn for each batch.
     - evidence, lm, salience: weights of the losses beside the answer's: recall of the right events, the next
       word of a sentence (lm_sentences of a step), which words are asked for. top: events a hop may copy from.
     - practice: kinds of questions are asked by how often they are answered wrong, plus this. gate_events:
@@ -44,6 +45,7 @@ class RecallTraining:
     labels: str = "events"
     nonces: tuple[float, ...] = (0.0, 0.5, 0.5, 1.0)
     template_nonces: tuple[float, ...] = (0.0, 0.1)
+    dropped: tuple[float, ...] = (0.0, 0.05, 0.1)
     facts: tuple[float, ...] = (0.1, 0.25, 0.4)
     kinds: tuple[int, ...] = (1, 2, 3, 9)
     stretch: tuple[int, ...] = (1, 1, 4, 10)
@@ -68,7 +70,7 @@ class RecallTraining:
                 raise ChronosError(what, expected=" or ".join(known), got=repr(getattr(self, name)))
         if not self.stages or any(n < 8 for n in self.stages) or list(self.stages) != sorted(self.stages):
             raise ChronosError("recall.stages must rise from 8 or more", got=list(self.stages))
-        for name in ("nonces", "template_nonces", "facts"):
+        for name in ("nonces", "template_nonces", "dropped", "facts"):
             if not getattr(self, name) or not all(0 <= share <= 1 for share in getattr(self, name)):
                 raise ChronosError(f"recall.{name} must be shares of 0 to 1", got=getattr(self, name))
         names = ("questions", "events", "most_lives", "top", "lm_sentences", "repeat")

@@ -110,7 +110,7 @@ class Packer:
 
     def __init__(self, tokenizer: WordTokenizer, config: RecallTraining):
         self.tokenizer, self.config = tokenizer, config
-        self.names, self.others = _replaceable(tokenizer, config.language)
+        self.names, self.others, self.droppable = _replaceable(tokenizer, config.language)
         self._ids: dict[str, np.ndarray] = {}
 
     def ids(self, text: str) -> np.ndarray:
@@ -139,8 +139,12 @@ class Packer:
         asked = Asked(words, candidates, ragged([[*ids, self.tokenizer.end] for ids in answers]))
         events = Events(ragged([self.ids(text) for text in place]), np.array(idx), slots)
         if table is not None:
-            events = Events(_through(table, events.sentences), events.idx, events.marks)
-            asked = Asked(*_question_through(table, words, candidates), _through(table, asked.answers))
+            rng = np.random.default_rng((*key, 1))
+            kept = self._kept(rng, events.sentences.values), self._kept(rng, words.values)
+            events = Events(_through(table, events.sentences, kept[0]), events.idx, events.marks)
+            asked = Asked(
+                *_question_through(table, words, candidates, kept[1]), _through(table, asked.answers)
+            )
         shape = (len(lives), len(questions) // len(lives))
         evidence, every = self._evidence(events, asked, sources, [q for _, q in questions], shape)
         return Batch(events, asked, evidence, every, tuple(q.kind for _, q in questions))
@@ -180,6 +184,11 @@ class Packer:
             known = twice[rng.random(len(twice)) < 0.6]  # of "fed up" and "Haram Street" one word is known
             table[rng.integers(0, 2, len(known)), known] = rng.choice(self.others, len(known))
         return table
+
+    def _kept(self, rng: np.random.Generator, ids: np.ndarray) -> np.ndarray:
+        """(n,): which words stay when people leave some out; only what templates write is ever left out."""
+        share = self.config.dropped[rng.integers(len(self.config.dropped))]
+        return ~(np.isin(ids, self.droppable) & (rng.random(len(ids)) < share))
 
     def _evidence(
         self, events: Events, asked: Asked, sources: Sequence[Sequence[int]], questions: Sequence[Question],
@@ -226,23 +235,31 @@ def _holding(slots: np.ndarray, texts: int, answer: np.ndarray, time: bool) -> n
     return found
 
 
-def _through(table: np.ndarray, rows: Ragged) -> Ragged:
-    """Each word of the vocabulary as the table (2, V) has it: one word or two."""
+def _through(table: np.ndarray, rows: Ragged, kept: np.ndarray | None = None) -> Ragged:
+    """Each word of the vocabulary as the table (2, V) has it: one or two; those not `kept` (n,) are gone."""
     first, second = _looked_up(table, rows.values)
-    twice = second >= 0
-    at = np.arange(len(first)) + np.cumsum(twice) - twice
-    out = np.empty(len(first) + int(twice.sum()), np.int64)
-    out[at], out[at[twice] + 1] = first, second[twice]
-    return Ragged(out, rows.ends + np.concatenate([[0], np.cumsum(twice)])[rows.ends])
+    kept = np.ones(len(first), bool) if kept is None else kept
+    ends = _ends(second, kept)
+    out = np.empty(int(ends[-1]), np.int64)
+    twice = kept & (second >= 0)
+    out[ends[:-1][kept]], out[ends[:-1][twice] + 1] = first[kept], second[twice]
+    return Ragged(out, ends[rows.ends])
 
 
-def _question_through(table: np.ndarray, words: Ragged, times: Times) -> tuple[Ragged, Times]:
+def _question_through(
+    table: np.ndarray, words: Ragged, times: Times, kept: np.ndarray
+) -> tuple[Ragged, Times]:
     """Questions as the table has them, and where their numbers stand then."""
-    _, second = _looked_up(table, words.values)
-    before = np.concatenate([[0], np.cumsum(second >= 0)])
-    at = np.maximum(times.at, 0)
-    moved = at + before[words.starts[:, None] + at + 1] - before[words.starts][:, None]
-    return _through(table, words), replace(times, at=np.where(times.at >= 0, moved, -1))
+    ends = _ends(_looked_up(table, words.values)[1], kept)
+    starts = words.starts[:, None]
+    moved = np.maximum(ends[starts + np.maximum(times.at, 0) + 1] - ends[starts] - 1, 0)
+    return _through(table, words, kept), replace(times, at=np.where(times.at >= 0, moved, -1))
+
+
+def _ends(second: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """(n + 1,): where each word ends when some are two and some are gone; 0 first."""
+    counts = np.where(second >= 0, 2, 1) * kept
+    return np.concatenate([[0], np.cumsum(counts)])
 
 
 def _looked_up(table: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -251,8 +268,8 @@ def _looked_up(table: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return np.where(known, first, ids), np.where(known, second, -1)
 
 
-def _replaceable(tokenizer: WordTokenizer, language: str) -> tuple[np.ndarray, np.ndarray]:
-    """Ids of words that only values hold, and of those that only templates do; numbers are in neither."""
+def _replaceable(tokenizer: WordTokenizer, language: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids of words that only values hold, of those that templates hold, and that only they do; no numbers."""
     literal, values, kept = book.words_of(language)
     pool = {fold(unit) for text in values for unit in split(text)}
     frame = {fold(unit) for text in literal for unit in split(text)}
@@ -262,4 +279,5 @@ def _replaceable(tokenizer: WordTokenizer, language: str) -> tuple[np.ndarray, n
         found = (tokenizer.encode(unit) for unit in sorted(units))
         return np.array([i[0] for i in found if len(i) == 1 and i[0] < tokenizer.vocab_size], np.int64)
 
-    return ids(pool - frame - apart), ids(unit for unit in frame - apart if unit[0].isalpha())
+    spoken = {unit for unit in frame - apart if unit[0].isalpha()}
+    return ids(pool - frame - apart), ids(spoken), ids(spoken - pool)

@@ -60,6 +60,7 @@ class TaskPacker(Packer):
         said = {fold(unit) for _, q in source.asked for unit in split(q.answer) if unit[0].isalpha()}
         every = {fold(unit) for text in set(source.texts()) for unit in split(text) if unit[0].isalpha()}
         self.names, self.others = (self._known(words) for words in (said, every - said))
+        self.droppable = self.others[:0]  # these tasks say nothing that could be left out
 
     def _known(self, words: set[str]) -> np.ndarray:
         found = (self.tokenizer.encode(word) for word in sorted(words))

@@ -100,3 +100,21 @@ def test_a_batch_depends_on_its_key_alone(tokenizer):
     assert np.array_equal(one.events.sentences.values, two.events.sentences.values)
     assert np.array_equal(one.evidence, two.evidence) and one.kinds == two.kinds
     assert not np.array_equal(one.events.sentences.values, other.events.sentences.values)
+
+
+def test_words_that_are_left_out_are_neither_names_nor_numbers(tokenizer):
+    lives = draw(CONFIG, 32, 4, 8, (4, 2, 0))
+    plain = Packer(tokenizer, RecallTraining(dropped=(0.0,), nonces=(0.0,), template_nonces=(0.0,)))
+    short = Packer(tokenizer, RecallTraining(dropped=(1.0,), nonces=(0.0,), template_nonces=(0.0,)))
+    whole, thin = plain.pack(lives, (1, 2, 3)), short.pack(lives, (1, 2, 3))
+    for before, after in zip(rows(whole.events.sentences), rows(thin.events.sentences)):
+        kept = before[~np.isin(before, short.droppable)]
+        assert np.array_equal(after, kept) and 0 < len(kept)
+    assert len(thin.asked.words.values) < len(whole.asked.words.values)
+    assert np.array_equal(thin.asked.answers.values, whole.asked.answers.values)
+    for n in range(thin.asked.n):
+        ids, old = rows(thin.asked.words)[n], rows(whole.asked.words)[n]
+        times = thin.asked.times
+        for at, was in zip(times.at[n][times.valid[n]], whole.asked.times.at[n][times.valid[n]]):
+            assert (at < 0) == (was < 0)
+            assert at < 0 or ids[at] == old[was] or old[was] in short.droppable
