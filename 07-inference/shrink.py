@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from chronos import native
+from chronos.architecture.layers import Module
 from chronos.console import ChronosError
 from chronos.evaluation.held_out import measure, open_tokens
-from chronos.memory.model import Model
 from chronos.memory.modeldir import (
     GGUF,
     SAFETENSORS,
+    Loaded,
     load_model,
     parameter_count,
     quantize_model,
     save_model,
 )
+from chronos.memory.recall.modelfiles import is_recaller, load_recaller, save_recaller
 
 FILES = {"config.json", "tokenizer.json", SAFETENSORS, GGUF}
 
@@ -35,7 +37,11 @@ def quantize_directory(source: Path, out_dir: Path, qtype: str, data: Path | Non
     if qtype not in native.TYPES:
         raise ChronosError("unknown qtype", expected=" or ".join(native.TYPES), got=repr(qtype))
     refuse_place(source, out_dir)
-    loaded = load_model(source)
+    remembers = is_recaller(source)
+    if remembers and data is not None:
+        mend = "leave --data away, and measure it with `chronos eval --suite cairo`"
+        raise ChronosError("a recall model has no loss of texts", where=source, mend=mend)
+    loaded = _recaller(source) if remembers else load_model(source)
     if loaded.qtype:
         mend = "give the float32 model that it was made from"
         raise ChronosError(f"this model is quantized already ({loaded.qtype})", where=source, mend=mend)
@@ -48,7 +54,7 @@ def quantize_directory(source: Path, out_dir: Path, qtype: str, data: Path | Non
         with open_tokens(data, loaded.tokenizer) as shards:
             before, after = (measure(model, shards)["nats_per_token"] for model in (loaded.model, small))
         losses = {"nats_before": before, "nats_after": after, "rise": after - before}
-    save_model(out_dir, small, loaded.tokenizer)
+    (save_recaller if remembers else save_model)(out_dir, small, loaded.tokenizer)
     return {
         "model_path": str(out_dir),
         "qtype": qtype,
@@ -60,7 +66,14 @@ def quantize_directory(source: Path, out_dir: Path, qtype: str, data: Path | Non
     }
 
 
-def weight_bytes(model: Model) -> int:
+def _recaller(source: Path) -> Loaded:
+    """A recall model as other models are loaded."""
+    found = load_recaller(source)
+    quantized = [p.type for _, p in found.net.named() if isinstance(p, native.QuantTensor)]
+    return Loaded(found.net, found.tokenizer, source, quantized[0] if quantized else None)
+
+
+def weight_bytes(model: Module) -> int:
     """Bytes of all weights as they lie in memory, quantized or not."""
     return sum(p.data.nbytes for _, p in model.named())
 

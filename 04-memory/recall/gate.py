@@ -44,8 +44,8 @@ def costs(net: RecallNet, sentences: Ragged, h: Tensor) -> Costs:
         rows = np.flatnonzero(salient > 0)
         nats = np.zeros(len(salient), np.float32)
         nats[rows] = salient[rows] * _surprise(net, sentences, h, rows)
-        told = Ragged(np.where(nats > 0, sentences.values, -1), sentences.ends)
         topics = net.topics(sentences, h).data
+    told = Ragged(np.where(nats > 0, sentences.values, -1), sentences.ends)
     return Costs(topics, told.padded(WORDS), Ragged(nats, sentences.ends).padded(WORDS, 0))
 
 

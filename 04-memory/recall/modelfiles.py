@@ -48,6 +48,11 @@ def load_recaller(path: Path | str) -> Recaller:
     return Recaller(net, tokenizer, {"model": config["sha256"], "tokenizer": tokenizer.hash})
 
 
+def is_recaller(path: Path | str) -> bool:
+    """Whether a model directory is one of a recall model. ChronosError where there is none."""
+    return described(Path(path))["model"].get("preset") == PRESET
+
+
 def described(path: Path) -> dict[str, Any]:
     """The config.json of a model directory, of this version."""
     if not (path / "config.json").is_file():

@@ -162,7 +162,7 @@ class Recaller:
             self.net, self.tokenizer, store, clock, since=since, until=until, sources=sources, without=without
         )
         with no_grad():
-            found = answer_all(self.net, self.tokenizer, memory, questions, clock)
+            found = list(answer_all(self.net, self.tokenizer, memory, questions, clock))
         answers = []
         for text, known, as_of, reads in found:
             memories = cited(store, reads) if known and store is not None else ()

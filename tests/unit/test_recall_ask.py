@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chronos.console import ChronosError
+from chronos.memory.modeldir import quantize_model
 from chronos.memory.recall import Moment, Recaller, Without, load_recaller, save_recaller
 from chronos.memory.recall import answers as answering
 from chronos.memory.recall.config import RecallConfig
@@ -120,6 +121,17 @@ def test_reading_again_adds_nothing_and_reading_on_goes_on(recaller, tmp_path):
         assert [store.event(i).text for i in range(len(store))] == TOLD
         with pytest.raises(ChronosError, match="changed since"):
             recaller.ingest(store, moments(TOLD[1:]), "diary")
+
+
+def test_a_quantized_model_reads_and_answers(recaller, tmp_path):
+    net, left = quantize_model(recaller.net, "Q8_0")
+    assert not left
+    save_recaller(tmp_path / "model", net, recaller.tokenizer)
+    small = load_recaller(tmp_path / "model")
+    with small.create_store(tmp_path / "state") as store:
+        small.ingest(store, moments(), "life")
+        answers = small.ask(store, ASKED)
+    assert any(answer.memories for answer in answers) and {answer.text for answer in answers} != {""}
 
 
 def test_neither_reading_nor_asking_changes_the_weights(recaller, store):
