@@ -16,8 +16,8 @@ class RecallTraining:
     """A curriculum of lives, and the losses.
 
     - stages: events of a life, stage by stage; the next comes when `mastery` of the answers is right, but
-      not before least_steps. questions: of a step, over all lives; events: at most so many in a step, in
-      most_lives lives at most.
+      not before least_steps, and in time for the last to have half of the run. questions: of a step, over
+      all lives; events: at most so many in a step, in most_lives lives at most.
     - repeat: length augmentation: each later event counts 1 … so many times, log-uniform; all of it at the
       last stage.
     - labels: which events hold the answer is told ("events"), or found by looking for it ("answers").
@@ -36,7 +36,7 @@ class RecallTraining:
 
     language: str = "en"
     stages: tuple[int, ...] = (16, 32, 64, 128)
-    mastery: float = 0.8
+    mastery: float = 0.7
     least_steps: int = 20
     questions: int = 128
     events: int = 512

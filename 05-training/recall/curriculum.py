@@ -10,6 +10,7 @@ from typing import Any
 from chronos.data.dice import Dice
 from chronos.training.recall.config import RecallTraining
 
+HALF = 0.5  # of the run: when the last stage begins at the latest
 KEPT = 0.9  # of the running share of right answers, at each step
 _KEY, _FINE = 0x57E7C4, 1 << 53  # the stream of draws, and into how many parts they cut 0 … 1
 
@@ -43,17 +44,21 @@ class Curriculum:
         """How often each kind is asked, against the others: what is not mastered more often."""
         return {kind: self.config.practice + 1 - right for kind, right in self.kinds.items()}
 
-    def learned(self, right: float, kinds: Mapping[str, float]) -> bool:
-        """Count a step with these shares of right answers; whether it was the last of its stage."""
-        c = self.config
+    def learned(self, right: float, kinds: Mapping[str, float], done: float = 0.0) -> bool:
+        """Count a step with these shares of right answers; whether it was the last of its stage.
+
+        done: how much of the run lies behind. The last stage begins by half of it, mastered or not.
+        """
+        c, last = self.config, len(self.config.stages) - 1
         for kind, share in sorted(kinds.items()):
             self.kinds[kind] = KEPT * self.kinds.get(kind, 0.0) + (1 - KEPT) * share
         self.right = KEPT * self.right + (1 - KEPT) * right
         self.steps += 1
-        done = self.right > c.mastery and self.steps > c.least_steps and self.stage + 1 < len(c.stages)
-        if done:
+        mastered = self.right > c.mastery and self.steps > c.least_steps
+        on = self.stage < last and (mastered or done >= HALF * (self.stage + 1) / last)
+        if on:
             self.stage, self.steps, self.right = self.stage + 1, 0, 0.0
-        return done
+        return on
 
     def state(self) -> dict[str, Any]:
         """What a resumed run must know."""

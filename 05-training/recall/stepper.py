@@ -65,7 +65,9 @@ class LivesStepper(Updater):
         row["right"] = float(right.mean())
         row["stage"], row["read"] = events, sum(one.tokens for one in found)
         self.curriculum.learned(
-            row["right"], {str(kind): float(right[kinds == kind].mean()) for kind in np.unique(kinds)}
+            row["right"],
+            {str(kind): float(right[kinds == kind].mean()) for kind in np.unique(kinds)},
+            self.step / self.config.steps,
         )
         return row
 
