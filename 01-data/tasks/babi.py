@@ -128,12 +128,13 @@ def _question(
     t: int, ask: str, answer: str, lines: str, kind: str, events: dict[int, Event], where: str
 ) -> Question:
     named = lines.split()
-    evidence = sorted({int(name) for name in named if name.isascii() and name.isdigit()} & set(events))
+    told = [int(name) for name in named if name.isascii() and name.isdigit()]
+    evidence = [at for at in dict.fromkeys(told) if at in events]  # in the file's order: that of thought
     if len(evidence) != len(named):
         what = "each supporting line must be an earlier sentence of its story"
         raise DamageError(what, where=where, got=lines)
     contains = re.compile(rf"\b{re.escape(answer)}\b", re.IGNORECASE)
-    fact = max((at for at in evidence if contains.search(events[at].text)), default=evidence[-1])
+    fact = max((at for at in evidence if contains.search(events[at].text)), default=max(evidence))
     overwritten = int(ask.startswith("Where was ") and " before " in ask)
     return Question(ask, answer, kind, t, t - fact, overwritten, tuple(evidence))
 

@@ -15,10 +15,10 @@ class Evidence(Op):
     """Σ_q −log p_q · scale, in nats, over hops: any number of logs (B, Q, N + 1) of `StickRead(log=True)`.
 
     evidence (H, B, Q, N + 1) bool marks the slots that answer a question, null among them for "I don't know";
-    x_h is the share of hop h on them. Where `every` (B, Q) is true, each hop must find some, p = Π_h x_h:
-    labelled evidence, or null. Elsewhere one hop is enough, p = 1 − Π_h (1 − x_h): events that contain the
-    answer, while nobody knows which hop should find them. A question without evidence is left out. Worked out
-    in logarithms, so that a share of e⁻⁵⁰⁰ still has its slope. Saves the slopes.
+    x_h is the share of hop h on them. Where `every` (B, Q) is true, each hop that has some must find it,
+    p = Π_h x_h: labelled evidence, or null. Elsewhere one hop is enough, p = 1 − Π_h (1 − x_h): events that
+    contain the answer, while nobody knows which hop should find them. A question without evidence is left
+    out. Worked out in logarithms, so that a share of e⁻⁵⁰⁰ still has its slope. Saves the slopes.
     """
 
     @staticmethod
@@ -33,7 +33,7 @@ class Evidence(Op):
             some = np.full(every.shape, -np.inf)
             for h in range(len(logs)):  # the first hop that finds it is hop h
                 some = np.logaddexp(some, x[h] + missed[:h].sum(0))
-            log_p = np.where(every, x.sum(0), some)
+            log_p = np.where(every, np.where(evidence.any(-1), x, 0).sum(0), some)
             used, found = evidence.any((0, -1)), np.isfinite(log_p)
             part = np.where(every, 1, np.exp(x + missed.sum(0) - missed - some))  # ∂ log p / ∂ log x_h
             slopes = part[..., None] * np.exp(w - np.where(np.isfinite(x), x, 0)[..., None])

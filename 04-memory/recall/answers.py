@@ -72,7 +72,7 @@ def answer_all(
         known = bool(ids) and tuple(ids) not in unknown
         text = tokenizer.decode(ids, spelled) if ids else net.config.unknown[0]
         as_of = None if times.reading[i, chosen[i]] == 0 else int(times.until[i, chosen[i]])
-        clock = [*[float(reading.clock.data.reshape(-1)[i])] * (len(reading.found) - 1), 1.0]
+        clock = [*(float(g.data.reshape(-1)[i]) for g in reading.clocks), 1.0]
         yield text, known, as_of, [_stored(f.source, i, g) for f, g in zip(reading.found, clock)]
 
 

@@ -41,7 +41,7 @@ class Memory(Protocol):
     """Something to read from."""
 
     def look(
-        self, hop: int, q: Tensor, s: Tensor, b: Tensor, when: "When", g: Tensor, first: Found | None
+        self, hop: int, q: Tensor, s: Tensor, b: Tensor, when: "When", g: Tensor | None, first: Found | None
     ) -> Found:
         """q (B, Q, K), s, b, g (B, Q): the shares of the events that match."""
         ...
@@ -65,7 +65,7 @@ class Reading:
     found: list[Found]
     recalls: list[Tensor]  # one a hop, (n, L + M, D)
     when: When
-    clock: Tensor  # g (B, Q): how far later hops read only before what the first one found
+    clocks: list[Tensor]  # one a later hop, g (B, Q): how far it reads only before what the last one found
 
 
 class Hop(Module):
@@ -146,8 +146,7 @@ class RecallNet(Module):
         words, n, each = asked.words, asked.n, np.arange(asked.n)
         y = apply(ops.TakeRows, answer, index=asked.answers.starts)
         when = When(self._when(question, y, asked), asked.times)
-        g = apply(ops.Reshape, apply(ops.Sigmoid, self.clock(y)), shape=shape)
-        reading = Reading(asked, question, answer, [], [], when, g)
+        reading, g = Reading(asked, question, answer, [], [], when, []), None
         for i, hop in enumerate(self.hop):
             if i:
                 slots = self._slots
@@ -158,12 +157,14 @@ class RecallNet(Module):
                     begin += n * slots
                 index, ends = interleave(*parts, (begin + each, np.ones(n, np.int64)))
                 y = self.norm(self.mix[i - 1](y, [question, *reading.recalls], index, each + 1, ends))
+                g = apply(ops.Reshape, apply(ops.Sigmoid, self.clock(y)), shape=shape)
+                reading.clocks.append(g)
             names = self.name(_pooled(hop.name_pool(question), named, words.ends))
             q = hop.query(apply(ops.Add, y, _pooled(hop.pool(question), question, words.ends)))
             q = apply(ops.Add, q, names)
             s, b = self._strictness(hop, y, shape)
             q = apply(ops.Reshape, q, shape=(*shape, self.config.key))
-            found = memory.look(i, q, s, b, when, g, reading.found[0] if i else None)
+            found = memory.look(i, q, s, b, when, g, reading.found[-1] if i else None)
             reading.found.append(found)
             reading.recalls.append(self._recall(hop, found))
         return reading

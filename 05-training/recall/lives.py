@@ -22,7 +22,6 @@ from chronos.tokenization.units import fold, split
 from chronos.tokenization.words import HASH_BITS, WordTokenizer
 from chronos.training.recall.config import RecallTraining
 
-HOPS = 2
 KINDS = ("now", "at", "before", "when", "oneoff", "who", "unknown", "join")
 _LATE = 6  # lives begin at step 1 … 10^6: late times have more digits
 _KEYS = (0x11FE, 0xB00C)  # streams of lives to train on, and of texts for the vocabulary
@@ -108,8 +107,8 @@ def vocabulary_texts(config: RecallTraining, seed: int) -> Iterator[str]:
 class Packer:
     """`pack(lives, key)`: told lives as a Batch. It knows which words may become unknown."""
 
-    def __init__(self, tokenizer: WordTokenizer, config: RecallTraining):
-        self.tokenizer, self.config = tokenizer, config
+    def __init__(self, tokenizer: WordTokenizer, config: RecallTraining, hops: int = 2):
+        self.tokenizer, self.config, self.hops = tokenizer, config, hops
         self.names, self.others, self.droppable = _replaceable(tokenizer, config.language)
         self._ids: dict[str, np.ndarray] = {}
 
@@ -155,8 +154,6 @@ class Packer:
 
     def _sources(self, told: Sequence[Event], question: Question) -> list[int]:
         """Which events a question rests on, in the order of the hops."""
-        if told[-1].t - told[0].t == len(told) - 1:
-            return [t - told[0].t for t in question.evidence]
         return [bisect_left(told, t, key=lambda event: event.t) for t in question.evidence]
 
     def _answer(self, told: Sequence[Event], question: Question, sources: Sequence[int]) -> np.ndarray:
@@ -195,14 +192,14 @@ class Packer:
         shape: tuple[int, int],
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         n, N = len(questions), events.idx.shape[1]
-        evidence, every = np.zeros((HOPS, n, N + 1), bool), np.zeros(n, bool)
+        evidence, every = np.zeros((self.hops, n, N + 1), bool), np.zeros(n, bool)
         unknown = np.array([not found for found in sources])
         evidence[-1, unknown, N] = True
         if self.config.labels == "events":
             for i, found in enumerate(sources):
-                for hop, at in enumerate(reversed(found), 1):
+                for hop, at in enumerate(reversed(found[-self.hops :]), 1):
                     evidence[-hop, i, at] = True
-                every[i] = len(found) == HOPS
+                every[i] = len(found) > 1
         else:
             slots = events.slots(int(events.sentences.lengths.max()))
             texts = slots.shape[-1] - events.marks.shape[-1]
@@ -210,7 +207,7 @@ class Packer:
                 answer = asked.answers.values[asked.answers.starts[i] : asked.answers.ends[i] - 1]
                 time = questions[i].kind == "when"
                 evidence[-1, i, :N] = _holding(slots[i // shape[1]], texts, answer, time)
-        return evidence.reshape(HOPS, *shape, N + 1), every.reshape(shape)
+        return evidence.reshape(self.hops, *shape, N + 1), every.reshape(shape)
 
 
 def holds(ids: np.ndarray, run: np.ndarray) -> bool:

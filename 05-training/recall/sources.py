@@ -29,8 +29,8 @@ class LifeSource(Protocol):
     def texts(self) -> Iterator[str]:
         """What the words of the vocabulary are counted in."""
 
-    def packer(self, tokenizer: WordTokenizer) -> Packer:
-        """What makes batches of these lives."""
+    def packer(self, tokenizer: WordTokenizer, hops: int) -> Packer:
+        """What makes batches of these lives, for a network of so many hops."""
 
     def lives(self, step: int, lane: int, events: int, practice: Mapping[str, float]) -> list[Told]:
         """The lives of one lane in one step, all of one length: `events`, where that can be chosen.
@@ -53,8 +53,8 @@ class CairoLives:
     def texts(self) -> Iterator[str]:
         return vocabulary_texts(self.config, self.seed)
 
-    def packer(self, tokenizer: WordTokenizer) -> Packer:
-        return Packer(tokenizer, self.config)
+    def packer(self, tokenizer: WordTokenizer, hops: int) -> Packer:
+        return Packer(tokenizer, self.config, hops)
 
     def lives(self, step: int, lane: int, events: int, practice: Mapping[str, float]) -> list[Told]:
         c = self.config
@@ -95,8 +95,8 @@ class FolderLives:
     def texts(self) -> Iterator[str]:
         return self.tasks.texts()
 
-    def packer(self, tokenizer: WordTokenizer) -> Packer:
-        return self.tasks.packer(tokenizer)
+    def packer(self, tokenizer: WordTokenizer, hops: int) -> Packer:
+        return self.tasks.packer(tokenizer, hops)
 
     def lives(self, step: int, lane: int, events: int, practice: Mapping[str, float]) -> list[Told]:
         return self.tasks.lives(step, lane)

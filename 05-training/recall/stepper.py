@@ -51,7 +51,7 @@ class LivesStepper(Updater):
     ):
         super().__init__(net, config.train, lanes, RECALL)
         self.recall, self.source = config.recall, source
-        self.packer = source.packer(tokenizer)
+        self.packer = source.packer(tokenizer, net.config.hops)
         self.curriculum = Curriculum(config.recall)
 
     def __call__(self) -> dict[str, Any]:

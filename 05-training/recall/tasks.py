@@ -47,16 +47,16 @@ class TaskLives:
         chosen = rng.integers(0, len(self.asked), max(1, self.config.questions // self.lanes))
         return level([(self.told[i][0], q) for i, q in (self.asked[j] for j in chosen)])
 
-    def packer(self, tokenizer: WordTokenizer) -> Packer:
+    def packer(self, tokenizer: WordTokenizer, hops: int = 2) -> Packer:
         """A packer that knows which words of this folder may become unknown."""
-        return TaskPacker(tokenizer, self.config, self)
+        return TaskPacker(tokenizer, self.config, self, hops)
 
 
 class TaskPacker(Packer):
     """A `Packer` whose names are the words of answers, and whose other words are all others of letters."""
 
-    def __init__(self, tokenizer: WordTokenizer, config: RecallTraining, source: TaskLives):
-        super().__init__(tokenizer, config)
+    def __init__(self, tokenizer: WordTokenizer, config: RecallTraining, source: TaskLives, hops: int):
+        super().__init__(tokenizer, config, hops)
         said = {fold(unit) for _, q in source.asked for unit in split(q.answer) if unit[0].isalpha()}
         every = {fold(unit) for text in set(source.texts()) for unit in split(text) if unit[0].isalpha()}
         self.names, self.others = (self._known(words) for words in (said, every - said))

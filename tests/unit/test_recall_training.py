@@ -195,7 +195,7 @@ def network(tokenizer: WordTokenizer) -> RecallNet:
 
 def test_a_step_is_the_mean_over_lanes_of_their_own_lives(lives, tokenizer):
     config, net = tiny("train.seed=3", "train.grad_clip=0"), network(tokenizer)
-    packer, losses, tokens = lives.packer(tokenizer), [], 0
+    packer, losses, tokens = lives.packer(tokenizer, 2), [], 0
     for lane in range(2):
         batch = packer.pack(lives.lives(0, lane, 8, {}), (3, 0, lane))
         rng = np.random.default_rng((3, 0, lane))
@@ -214,9 +214,8 @@ def test_a_step_is_the_mean_over_lanes_of_their_own_lives(lives, tokenizer):
 def test_muon_takes_the_matrices_within_and_only_these_decay(tokenizer):
     optimizer = Optimizer(network(tokenizer).parameters(), tiny().train, RECALL)
     muon = {name for name in optimizer.parameters if optimizer.is_muon(name)}
-    layers = [
-        f"{layer}.0.{part}" for layer in ("lower", "mix", "upper") for part in ("q", "kv", "o", "up", "down")
-    ]
+    parts = ("q", "kv", "o", "up", "down")
+    layers = [f"{layer}.0.{part}" for layer in ("lower", "mix", "upper") for part in parts]
     assert muon == {f"{name}.weight" for name in [*layers, "key", "name", "hop.0.query", "hop.1.query"]}
     for name, p in optimizer.parameters.items():
         before = p.data.copy() + 1
@@ -344,14 +343,10 @@ def test_a_model_learns_from_a_folder_and_knows_it_again(folder, tmp_path):
 
 
 def test_judging_counts_the_same_on_any_number_of_lanes(lives, tokenizer, monkeypatch):
-    looked = []
-    remember = objective.LivesMemory.look
-    monkeypatch.setattr(
-        objective.LivesMemory,
-        "look",
-        lambda self, *more: (looked.append(self), remember(self, *more))[1],
-    )
-    net, packer = network(tokenizer), lives.packer(tokenizer)
+    looked, look = [], objective.LivesMemory.look
+    spy = lambda memory, *more: looked.append(memory) or look(memory, *more)  # noqa: E731
+    monkeypatch.setattr(objective.LivesMemory, "look", spy)
+    net, packer = network(tokenizer), lives.packer(tokenizer, 2)
     net.gate.bias.data[...] = 100  # says one word, whatever is asked
     net.emb.data[...] = 0
     batches = [packer.pack(told) for told in lives.unseen()]
@@ -377,11 +372,7 @@ def test_judging_counts_the_same_on_any_number_of_lanes(lives, tokenizer, monkey
 @pytest.mark.parametrize(
     ("preset", "override", "message"),
     [
-        (
-            "gpt",
-            "recall.mastery=0.5",
-            "recall.* belongs to preset chronos, got preset gpt; add --preset chronos",
-        ),
+        ("gpt", "recall.mastery=0.5", "recall.* belongs to preset chronos, got preset gpt; add --preset"),
         ("chronos", "recall.mastry=0.5", "unknown setting 'recall.mastry'; did you mean 'mastery'"),
         ("chronos", "model.layers=3", "unknown setting 'model.layers'"),
         ("chronos", "recall.stages=32,16", "recall.stages must rise from 8 or more, got [32, 16]"),
