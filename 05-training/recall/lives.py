@@ -4,6 +4,7 @@ A batch depends on (seed, step, lane) alone, so that resuming needs no state. It
 """
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,10 @@ from chronos.tokenization.words import HASH_BITS, WordTokenizer
 from chronos.training.recall.config import RecallTraining
 
 KINDS = ("now", "at", "before", "when", "oneoff", "who", "unknown", "join")
+_NAMING = frozenset(("oneoff", "who", "join", "when", "before"))  # kinds of questions that may name something
+_TRANSLATED = 25  # percent of batches in two languages that ask in one for names told in the other
 _LATE = 6  # lives begin at step 1 … 10^6: late times have more digits
+_ARABIC = re.compile("[\u0600-\u06ff]")
 _KEYS = (0x11FE, 0xB00C)  # streams of lives to train on, and of texts for the vocabulary
 
 
@@ -63,6 +67,7 @@ def draw(
     questions rest on is kept, and of the rest as much as there is room for.
     """
     dice, found = Dice(_KEYS[0], *key), []
+    translated = dice.chance(_TRANSLATED)
     while len(found) < lives:
         first = 1 if dice.chance(30) else int(10 ** (dice.below(1000) / 1000 * _LATE))
         shown = config.shown and dice.chance(50)
@@ -74,6 +79,8 @@ def draw(
         )  # fmt: skip
         told = list(life.events())
         asked = life.questions(questions * (2 if practice else 1))
+        if config.language == "mixed" and not translated:
+            asked = [q for q in asked if not translates(told, q)]
         if practice:
             asked = _practised(asked, questions, practice, dice)
         if len(asked) < questions // 2:  # a life that lacks too much is left out; others ask some twice
@@ -85,6 +92,15 @@ def draw(
             kept = sorted([*needed, *dice.sample(others, events - len(needed))]) if others else range(long)
             found.append(([told[i] for i in kept], asked))
     return found
+
+
+def translates(told: Sequence[Event], question: Question) -> bool:
+    """Whether a question may name in one script what was told in the other: nobody can translate a word
+    that was never seen, so such lives keep their words."""
+    if question.kind not in _NAMING or not question.evidence:
+        return False
+    event = told[bisect_left(told, question.evidence[0], key=lambda event: event.t)]
+    return bool(_ARABIC.search(event.text)) != bool(_ARABIC.search(question.question))
 
 
 def _practised(
@@ -123,7 +139,10 @@ class Packer:
 
     def pack(self, lives: Sequence[Told], key: Sequence[int] | None = None) -> Batch:
         """Lives of one length with equally many questions; `key` draws which words become unknown."""
-        table = None if key is None else self._disguise(Dice(*_KEYS, *key), np.random.default_rng(tuple(key)))
+        table = None
+        if key is not None:
+            keep = any(translates(told, q) for told, asked in lives for q in asked)
+            table = self._disguise(Dice(*_KEYS, *key), np.random.default_rng(tuple(key)), keep)
         clocks = [self._clock(told, asked) for told, asked in lives]
         place: dict[str, int] = {}
         idx = [[place.setdefault(event.text, len(place)) for event in told] for told, _ in lives]
@@ -166,15 +185,16 @@ class Packer:
                     return self.ids(text)
         return answer
 
-    def _disguise(self, dice: Dice, rng: np.random.Generator) -> np.ndarray:
+    def _disguise(self, dice: Dice, rng: np.random.Generator, keep: bool) -> np.ndarray:
         """(2, V): what stands for each word, a share of them unknown; −1 for no second word.
 
-        Some names become two words, as some names are.
+        Some names become two words, as some names are. keep: all names stay.
         """
         V, c = self.tokenizer.vocab_size, self.config
         table = np.stack([np.arange(V), np.full(V, -1)])
         for ids, shares, double in ((self.names, c.nonces, c.double), (self.others, c.template_nonces, 0)):
-            chosen = ids[rng.random(len(ids)) < dice.pick(shares)]
+            share = dice.pick(shares)
+            chosen = ids[rng.random(len(ids)) < (0 if keep and ids is self.names else share)]
             table[0, chosen] = V + rng.integers(0, 1 << HASH_BITS, len(chosen))
             twice = chosen[rng.random(len(chosen)) < double]
             table[1, twice] = V + rng.integers(0, 1 << HASH_BITS, len(twice))
