@@ -81,7 +81,7 @@ class StoreMemory:
         place = {int(i): at for at, i in enumerate(used)}
         said = used if self.without.shuffled is None else self.without.shuffled[used]
         texts = [self.store.event(int(i)).text for i in said] if len(used) else []
-        times = self.store.times[used] if len(used) else np.zeros(0, np.int64)
+        times = self.store.times[said] if len(used) else np.zeros(0, np.int64)
         rows = [self._ids(text) for text in texts] or [np.array([self.tokenizer.end], np.int64)]
         sentences = ragged(rows)
         idx = np.array([[place.get(int(i), 0) for i in row] for row in found.ids], np.int64).reshape(n, k)

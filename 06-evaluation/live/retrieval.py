@@ -67,7 +67,9 @@ class BM25:
 def recall_at(found: Sequence[Sequence[int]], right: Sequence[int]) -> float:
     """The share of questions whose right text is among those found for it. ChronosError without questions."""
     if not right or len(found) != len(right):
-        raise ChronosError("as many answers as questions, and one at least", got=f"{len(found)}, {len(right)}")
+        raise ChronosError(
+            "as many answers as questions, and one at least", got=f"{len(found)}, {len(right)}"
+        )
     return sum(one in among for one, among in zip(right, found)) / len(right)
 
 
