@@ -79,7 +79,7 @@ class Linear(Module):
                 mend = "evaluate under no_grad(), or train the float32 model"
                 raise ChronosError("quantized weights pass no gradients", mend=mend)
             flat = np.ascontiguousarray(x.data.reshape(-1, x.shape[-1]))
-            y = native.matmul(flat, self.weight).reshape(*x.shape[:-1], -1)
+            y = native.matmul(flat, self.weight).reshape(*x.shape[:-1], self.weight.shape[0])
             return Tensor(y if self.bias is None else y + self.bias.data)
         return apply(ops.Linear, x, self.weight, self.bias)
 

@@ -56,12 +56,16 @@ class Run:
 
 
 def read_run(path: Path) -> Run:
-    """Read a run's directory. Raises ChronosError if it is none, or if its configuration is damaged."""
+    """Read a run's directory. Raises ChronosError if it is none, trained no language model, or is damaged."""
     path = Path(path)
     if not (path / "config.yaml").is_file():
         mend = "give the --out-dir of a `chronos train`"
         raise ChronosError("this is not a run", where=path, expected="config.yaml in it", mend=mend)
     run = Run(path, load_run_config(path / "config.yaml"))
+    if run.config.recall:
+        mend = "`chronos eval --suite cairo` asks its model; the run's own evaluations are in metrics.jsonl"
+        what = "this run trained a recall model, which has no loss on a text"
+        raise ChronosError(what, where=path, mend=mend)
     run.environment = _optional(run, "environment.json") or {}
     run.result = _optional(run, "result.json", expected=False)
     _read_metrics(run)

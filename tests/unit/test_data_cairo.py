@@ -23,9 +23,9 @@ from chronos.data.cairo.writing import show_cairo, write_cairo
 from chronos.data.dice import Dice
 
 GOLDEN = {
-    "en": "9a66338b2bce451686f49335f9198211ac09eabb22581207aeebe76328f207c5",
-    "ar": "3aaa064b32f45163cd75311e6b62a36e7ae05e54f066cc9e85ad4294a1180f0a",
-    "mixed": "92e3f51eda31584b75fd2d7a7093d07d18e281330b8bcad75cdaa49546d6002f",
+    "en": "d0c3079168b9db510ae2122004fd59ec2d62b894e89813ff7766bbaa50195dc0",
+    "ar": "d93a5c8843343749a479f7696b0bd9ed65fdb04a1b8cba8fcc055678a0e56b57",
+    "mixed": "8d9f2361377666a7289234d721c3ae63695691a00ffbf518737eb304fe9b0995",
 }
 SCRIPT = """
 import hashlib, sys

@@ -17,7 +17,7 @@ from chronos.data.stories import stories
 from chronos.evaluation import baselines as baselines_module
 from chronos.evaluation.baselines import baselines
 from chronos.evaluation.by_position import by_position, token_nats
-from chronos.evaluation.find_model import default_model_path, find_model
+from chronos.evaluation.find_model import default_model_path, find_model, shipped_model_path
 from chronos.evaluation.held_out import Watched, count_tokens, evaluate, measure, open_tokens
 from chronos.memory.config import config_from
 from chronos.memory.model import Model
@@ -139,11 +139,24 @@ def test_progress_comes_to_the_end(model, shards):
     assert bar.done == len(shards) - 1
 
 
-def test_the_default_model_is_where_training_leaves_it(model, tokenizer, tmp_path):
+def test_the_default_model_is_where_training_leaves_it_or_the_one_that_is_shipped(
+    model, tokenizer, tmp_path, monkeypatch
+):
+    shipped = tmp_path / "inference" / "demo"
+    monkeypatch.setattr("chronos.evaluation.find_model.shipped_model_path", lambda: shipped)
     with pytest.raises(ChronosError, match=r"no model yet.*run `make`"):
         default_model_path()
+    save_model(shipped, model, tokenizer)
+    assert find_model(None).path == default_model_path() == shipped
     save_model(tmp_path / "artifacts" / "model", model, tokenizer)
     assert find_model(None).path == tmp_path / "artifacts" / "model"
+
+
+def test_the_shipped_model_lies_in_its_stage_and_is_small(root):
+    assert shipped_model_path() == root / "07-inference" / "demo"
+    files = list(shipped_model_path().iterdir())
+    assert {file.name for file in files} == {"config.json", "model.gguf", "tokenizer.json"}
+    assert sum(file.stat().st_size for file in files) <= 2_000_000
 
 
 # ---- by position -------------------------------------------------------------------------------------------

@@ -17,28 +17,44 @@ import pytest
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="needs make")
 
 STAND_IN = """#!/bin/sh
-[ "$1" = config ] && exec cat config.yaml
+[ "$1" = config ] && exec cat "$3.yaml"
 echo "$@" >> calls
 case "$1" in
   "$HANG_AT") exec .venv/bin/python -c 'open("hanging", "w").close(); import time; time.sleep(60)';;
   "$FAIL_AT") echo "error: told to fail" >&2; exit 1;; esac
 A=$CHRONOS_ARTIFACTS
-case "$1" in
-  data) mkdir -p $A/01-data; echo '{"text": "a ball"}' > $A/01-data/val.jsonl
+case "$1 $2" in
+  "data prepare") mkdir -p $A/01-data; echo '{"text": "a ball"}' > $A/01-data/val.jsonl
     [ ! -f "$TEXT" ] || cp "$TEXT" $A/01-data/val.jsonl;;
-  tokenizer) for part in train val; do mkdir -p $A/03-tokenization/$part
+  "data cairo") shift; while [ "$1" != --out-dir ]; do shift; done; mkdir -p "$2"
+    printf '{"t": 1, "text": "I moved to Giza.", "date": "2031-05-01"}\n' > "$2/life.jsonl"
+    for kind in now oneoff oneoff join before; do
+      printf '{"t": 9, "question": "A %s?", "answer": "Giza", "kind": "%s"}\n' $kind $kind
+    done > "$2/questions.jsonl";;
+  "tokenizer prepare") for part in train val; do mkdir -p $A/03-tokenization/$part
     cksum $A/01-data/val.jsonl > $A/03-tokenization/$part/shards.json; done;;
-  train) mkdir -p $A/05-training $A/model; echo run >> $A/05-training/runs;;
-  generate) echo 'Nora has the ball.';;
-  quantize) mkdir -p $A/07-inference/model-q8;;
+  "tokenizer train") cksum $A/03-tokenization/words.txt > $A/03-tokenization/tokenizer.json;;
+  train*) mkdir -p $A/05-training $A/model; echo run >> $A/05-training/runs;;
+  "report --live") mkdir -p $A/06-evaluation; touch $A/06-evaluation/live.html;;
+  report*) mkdir -p $A/06-evaluation; touch $A/06-evaluation/report.html;;
+  generate*) echo 'Nora has the ball.';;
+  query*) echo 'It is Giza.';;
+  quantize*) mkdir -p $A/07-inference/model-q8;;
 esac
 """
-CONFIG = """model: {layers: 4}
+# The words to learn are those of the configuration: what is real takes seconds.
+VOCABULARY = 'case "$2" in *vocabulary_texts*) exec grep recall "$3";; esac'
+TEXTS = """model: {layers: 4}
 tokenizer: {kind: bpe, vocab: 1024, pattern: gpt2, path: ""}
 data: {val_fraction: 0.1, on_damage: fail, options: {dedupe: none, similarity: 0.8, filters: [], \
 report: false, cleaning: {controls: true, invisible: false, unicode: none, unwrap: false}}}
 """
+LIVES = """model: {preset: chronos, width: 128}
+train: {seed: 1}
+recall: {language: en, vocabulary_lives: 1}
+"""
 ORDER = ["data", "architecture", "tokenizer", "model", "train", "report", "quantize", "generate"]
+RECALLED = [*ORDER[:5], "eval", "report", "quantize", "ingest", "query", "query", "query", "query"]
 
 
 class House:
@@ -49,17 +65,20 @@ class House:
         shutil.copy(makefile, folder / "Makefile")
         bin = folder / ".venv" / "bin"
         bin.mkdir(parents=True)
-        for name, text in (("python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'), ("chronos", STAND_IN)):
+        python = f'#!/bin/sh\n{VOCABULARY}\nexec "{sys.executable}" "$@"\n'
+        for name, text in (("python", python), ("chronos", STAND_IN)):
             (bin / name).write_text(text)
             (bin / name).chmod(0o755)
-        for name, text in (("pyproject.toml", ""), ("setup.py", ""), ("config.yaml", CONFIG)):
+        configurations = ("default.yaml", TEXTS), ("live.yaml", LIVES)
+        for name, text in (("pyproject.toml", ""), ("setup.py", ""), *configurations):
             (folder / name).write_text(text)
+        self.course: dict[str, str] = {}
         (folder / ".venv" / ".ready").write_text(f"{os.path.realpath(folder)}\n")
 
     def environment(self, **more: str) -> dict[str, str]:
         # `make test` is a make itself; what it hands down would change what the one under test prints
         drop = ("CHRONOS_ARTIFACTS", "TEXT", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
-        return {k: v for k, v in os.environ.items() if k not in drop} | more
+        return {k: v for k, v in os.environ.items() if k not in drop} | self.course | more
 
     def make(self, *targets: str, ok: bool = True, **env: str) -> tuple[list[str], str]:
         """Run make; the commands that the stand-in got, and the whole output."""
@@ -79,10 +98,78 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path, root) -> House:
+def lives(tmp_path, root) -> House:
+    """A house in which nobody has named a text."""
     folder = tmp_path / "a house"  # the space in the path is meant
     folder.mkdir()
     return House(folder, root / "Makefile")
+
+
+@pytest.fixture
+def house(lives) -> House:
+    """A house whose stages make a language model, of stories unless told otherwise."""
+    lives.course = {"TEXT": "stories"}
+    return lives
+
+
+def test_make_trains_a_model_that_remembers_and_asks_it(lives):
+    calls, output = lives.make()
+    assert calls == RECALLED
+    asked = (lives.folder / "calls").read_text().splitlines()[-3:]
+    assert [line.partition("--question ")[2] for line in asked] == ["A oneoff?", "A join?", "A before?"]
+    assert all("--now 9 " in line and "--state artifacts/07-inference/memory" in line for line in asked)
+    for told in ("? A join?", "It is Giza.", "(right: Giza)", "Ask next", "Your own", "microscope.html"):
+        assert told in output
+    calls, output = lives.make()
+    assert calls == [] and output.splitlines()[0] == "Everything is up to date."
+    assert lives.make("EVENTS=50")[0] == ["data", *RECALLED[5:]], "another life is read by the same model"
+
+
+def test_an_unanswered_question_stops_make(lives):
+    assert "told to fail" in lives.make(ok=False, FAIL_AT="query")[1]
+    assert not (lives.folder / "artifacts" / "07-inference" / ".done").exists()
+    assert lives.make()[0] == RECALLED[7:]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "remade"),
+    [
+        ("width: 128", "width: 64", RECALLED[3:]),
+        ("vocabulary_lives: 1", "vocabulary_lives: 2", RECALLED[2:]),
+    ],
+)
+def test_what_is_learned_from_lives_counts_by_content(lives, old, new, remade):
+    lives.make()
+    (lives.folder / "live.yaml").write_text(LIVES.replace(old, new))
+    assert lives.make()[0] == remade
+    assert lives.make()[0] == []
+
+
+def test_from_one_course_to_the_other_nothing_is_taken_for_the_others(lives):
+    artifacts = lives.folder / "artifacts"
+    lives.make()
+    assert lives.make(TEXT="stories")[0] == ["data", *ORDER[2:]]
+    assert sorted(file.name for file in (artifacts / "06-evaluation").iterdir()) == [".done", "report.html"]
+    assert not (artifacts / "01-data" / "life").exists()
+    assert (artifacts / "05-training.previous" / "runs").read_text() == "run\n"
+    assert lives.make(TEXT="stories")[0] == []
+    assert lives.make()[0] == [RECALLED[0], *RECALLED[2:]]
+    assert not (artifacts / "01-data" / "val.jsonl").exists()
+    assert not (artifacts / "07-inference" / "sample.txt").exists()
+    assert lives.make()[0] == []
+
+
+def test_the_demo_asks_the_shipped_model_and_makes_no_stage(lives):
+    (lives.folder / "07-inference" / "demo").mkdir(parents=True)
+    (lives.folder / "07-inference" / "demo" / "model.gguf").write_bytes(b"x" * 1234)
+    for _ in range(2):  # a second time as the first
+        calls, output = lives.make("demo")
+        assert calls == ["data", "ingest", "query", "query", "query"]
+        for told in ("  I moved to Giza.\n", "of 1234 bytes", "It is Giza.", "(right: Giza)", "Ask next"):
+            assert told in output
+    assert sorted(os.listdir(lives.folder / "artifacts")) == [".inputs", "demo"]
+    lives.make("clean")
+    assert os.listdir(lives.folder / "artifacts") == []
 
 
 def test_make_runs_all_stages_in_order_then_nothing(house):
@@ -121,7 +208,7 @@ def test_another_text_remakes_what_depends_on_it(house):
     assert house.make(TEXT="my book.txt")[0] == remade
     kept = house.folder / "artifacts" / "05-training.previous" / "runs"
     assert kept.read_text() == "run\n", "the run on the earlier text must be moved aside, not resumed"
-    assert house.make()[0] == remade, "no TEXT means the stories again"
+    assert house.make()[0] == remade, "the stories again"
 
 
 def test_a_folder_as_text_is_watched_file_by_file(house):
@@ -151,10 +238,10 @@ def test_a_missing_text_changes_nothing(house):
 )
 def test_configuration_counts_by_content(house, old, new, remade):
     house.make()
-    config = house.folder / "config.yaml"
+    config = house.folder / "default.yaml"
     os.utime(config, (time.time() + 100,) * 2)
     assert house.make()[0] == []
-    config.write_text(CONFIG.replace(old, new))
+    config.write_text(TEXTS.replace(old, new))
     assert house.make()[0] == remade
     assert house.make()[0] == []
 
@@ -164,8 +251,8 @@ def test_flags_of_the_first_stages_come_from_the_configuration(house):
     calls = (house.folder / "calls").read_text()
     assert "--val-fraction 0.1 --on-damage fail --dedupe none --unicode none\n" in calls
     assert "--kind bpe --vocab 1024 --pattern gpt2\n" in calls
-    (house.folder / "config.yaml").write_text(
-        CONFIG.replace("dedupe: none", "dedupe: near").replace("filters: []", "filters: [gopher, c4]")
+    (house.folder / "default.yaml").write_text(
+        TEXTS.replace("dedupe: none", "dedupe: near").replace("filters: []", "filters: [gopher, c4]")
         .replace("report: false", "report: true").replace("unwrap: false", "unwrap: true")
         .replace("unicode: none", "unicode: NFC").replace("invisible: false", "invisible: true")
         .replace("controls: true", "controls: false")
@@ -179,7 +266,7 @@ def test_flags_of_the_first_stages_come_from_the_configuration(house):
         ("{kind: char}", "--kind char\n"),
         ("{kind: file, path: my/t}", "--tokenizer-path my/t\n"),
     ):
-        (house.folder / "config.yaml").write_text(f"tokenizer: {tokenizer}\n{CONFIG.splitlines()[2]}\n")
+        (house.folder / "default.yaml").write_text(f"tokenizer: {tokenizer}\n{TEXTS.splitlines()[2]}\n")
         house.make()
         assert flags in (house.folder / "calls").read_text()
 

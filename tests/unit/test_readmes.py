@@ -12,7 +12,10 @@ from chronos.console import ChronosError
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("01-data", "02-architecture", "03-tokenization", "04-memory", "05-training", "06-evaluation")
-REQUIRED = ["README.md", "ARCHITECTURE.md", *(f"{f}/README.md" for f in (*FOLDERS, "07-inference", "native"))]
+BELOW = ("01-data/corpus", "01-data/cairo", "01-data/tasks", "02-architecture/ops", "04-memory/episodes")
+BELOW += ("04-memory/recall", "06-evaluation/live")
+LESSONS = (*FOLDERS, "07-inference", "native", *BELOW)
+REQUIRED = ["README.md", "ARCHITECTURE.md", *(f"{folder}/README.md" for folder in LESSONS)]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -36,7 +39,7 @@ def test_readme_blocks_run(blocks, name, tmp_path):
 
 
 def test_every_readme_is_known(files):
-    assert {path.relative_to(ROOT).as_posix() for path in files.readmes(ROOT)} >= set(REQUIRED)
+    assert {path.relative_to(ROOT).as_posix() for path in files.readmes(ROOT)} == set(REQUIRED)
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -46,7 +49,7 @@ def test_tables_and_listings_are_current(files, name):
     assert current, f"{name} is out of date; run `python tests/tools/readme_files.py`"
 
 
-@pytest.mark.parametrize("folder", [*FOLDERS, "07-inference", "native"])
+@pytest.mark.parametrize("folder", LESSONS)
 def test_a_lesson_shows_its_files(folder):
     assert "<!-- files" in (ROOT / folder / "README.md").read_text(encoding="utf-8")
 

@@ -64,9 +64,6 @@ def back_to_the_first_checkpoint(run: Path) -> None:
     (run / "result.json").unlink()
 
 
-# ---- runs ------------------------------------------------------------------------------------------------
-
-
 def test_a_run_leaves_what_it_promises(tmp_path):
     run = tmp_path / "run"
     result = begin(run)
@@ -175,9 +172,6 @@ def test_what_cannot_be_trained_is_one_line(tmp_path, source, more, message):
         begin(tmp_path / "run", *more, source=source)
 
 
-# ---- a step ----------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def lives():
     return CairoLives(tiny().recall, 3, lanes=2)
@@ -233,9 +227,6 @@ def test_the_rate_is_constant_and_then_falls_to_three_hundredths():
     assert [share(step, c) for step in steps] == pytest.approx([1 / 31, 30 / 31, 1, 1, 0.515, 0.03])
 
 
-# ---- the curriculum --------------------------------------------------------------------------------------
-
-
 def test_the_next_stage_comes_with_mastery_and_not_before():
     curriculum = Curriculum(RecallTraining(stages=(16, 32), least_steps=20, mastery=0.8))
     steps = [curriculum.learned(1.0, {}) for _ in range(21)]
@@ -275,9 +266,6 @@ def test_time_is_stretched_more_from_stage_to_stage():
     assert longest == pytest.approx([1, 64 ** (1 / 3), 64 ** (2 / 3), 64], rel=0.05)
     assert Curriculum(RecallTraining(stages=(16,))).repeat(7, 1) > 1
     assert curriculum.repeat(7, 1) != curriculum.repeat(8, 1)
-
-
-# ---- whose lives -----------------------------------------------------------------------------------------
 
 
 def test_lives_in_cairo_are_drawn_by_seed_step_and_lane(lives):
@@ -366,9 +354,6 @@ def test_judging_counts_the_same_on_any_number_of_lanes(lives, tokenizer, monkey
     assert all(memory.written.shape == (1, 16) for memory in looked[8:])
 
 
-# ---- configuration and command ---------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("preset", "override", "message"),
     [
@@ -385,11 +370,9 @@ def test_settings_of_the_other_kind_are_refused(preset, override, message):
 
 
 def test_the_command(tmp_path, capsys):
-    run = tmp_path / "run"
-    words = ["train", "--json", "--preset", "chronos", "--out-dir", str(run), "--quantize-on-complete"]
-    assert (
-        main([*words, "--qtype", "Q8_0", "--batch-size", "4", *TINY, "model.width=32", "train.steps=2"]) == 0
-    )
+    words = ["train", "--json", "--preset", "chronos", "--out-dir", str(tmp_path / "run")]
+    words += ["--quantize-on-complete", "--qtype", "Q8_0", "--batch-size", "4"]
+    assert main([*words, *TINY, "model.width=32", "train.steps=2"]) == 0
     out, told = capsys.readouterr()
     result = json.loads(out)
     names = "steps accuracy by_kind tokens_per_s seconds peak_rss_bytes model_path checkpoint quantized_path"

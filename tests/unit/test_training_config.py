@@ -40,7 +40,7 @@ def test_every_committed_configuration_resolves():
     for path in CONFIGS.glob("experiment/*.yaml"):
         assert resolve(experiment=path.stem, environment={}).train.steps > 0, path
     for path in CONFIGS.glob("model/*.yaml"):
-        assert resolve(preset=path.stem, environment={}).model.preset == path.stem
+        assert resolve(preset=path.stem, environment={}).preset == path.stem
 
 
 def test_what_is_saved_reads_back_the_same(tmp_path):
