@@ -17,7 +17,6 @@ from safetensors.numpy import load_file, save_file
 
 from chronos import native
 from chronos.architecture.layers import Embedding, Linear, Module
-from chronos.architecture.tape import Tensor
 from chronos.console import ChronosError
 from chronos.files import atomic_directory, read_json, sha256_file, write_json
 from chronos.memory.config import config_dict, config_from
@@ -211,6 +210,11 @@ def _read_gguf(path: Path, model: Module) -> str | None:
     return qtype
 
 
-def parameter_count(model: Model) -> int:
+def sizes(model: Module) -> dict[str, int]:
+    """Name → number of weights of every parameter, quantized or not."""
+    return {name: int(np.prod(p.shape)) for name, p in model.named()}
+
+
+def parameter_count(model: Module) -> int:
     """Number of weights, quantized or not."""
-    return sum(int(np.prod(p.shape)) for _, p in model.named() if isinstance(p, Tensor | native.QuantTensor))
+    return sum(sizes(model).values())

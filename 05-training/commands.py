@@ -20,7 +20,7 @@ FLAGS = {  # flag → (setting, type, help)
 }
 QTYPES = ("Q4_0", "Q8_0")
 RECIPES = {"chronos": "live"}  # preset → the experiment that is meant where none is named
-OF_TEXTS = ("--epochs", "--batch-size", "--accumulation-steps", "--tokenizer-path")
+OF_TEXTS = ("--epochs", "--batch-size", "--accumulation-steps")
 
 
 def register(subparsers: Any) -> None:

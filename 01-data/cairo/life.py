@@ -33,7 +33,8 @@ class Options:
 
     `facts`: how many one-offs (None: by length), `kinds`: of how many kinds beside what was said (None: all),
     so that a short life holds things to confuse: they are about the same people, too. `first`: the first
-    step, so that short lives know late times. `rates`: changes in 100 steps by attribute. Raises ChronosError for what cannot be.
+    step, so that short lives know late times. `rates`: changes in 100 steps by attribute. Raises
+    ChronosError for what cannot be.
     """
 
     events: int

@@ -80,10 +80,19 @@ def _lives(config: RunConfig, folder: Path | None, lanes: int) -> LifeSource:
 
 
 def _initial(config: RunConfig, path: Path | None, source: LifeSource) -> tuple[RecallNet, WordTokenizer]:
-    """A fresh network with a tokenizer of the source's words, or those of a model directory."""
+    """A fresh network with a tokenizer of the source's words, or a given one, or those of a model directory.
+
+    ChronosError for a tokenizer that is not one of words.
+    """
     if path is not None:
         return _given(config, path)
-    tokenizer = WordTokenizer.train(source.texts())
+    if config.tokenizer.kind == "file":
+        tokenizer = load_tokenizer(config.tokenizer.path)
+        if not isinstance(tokenizer, WordTokenizer):
+            mend = "make one: `chronos tokenizer train --kind words`"
+            raise ChronosError("memory needs a tokenizer of words", got=tokenizer.kind, mend=mend)
+    else:
+        tokenizer = WordTokenizer.train(source.texts())
     shape = dataclasses.replace(config.model, vocabulary=tokenizer.vocab_size)
     return RecallNet(shape, config.train.seed), tokenizer
 

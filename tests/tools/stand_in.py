@@ -114,6 +114,9 @@ def put_in_place(monkeypatch) -> list[StandIn]:
         return made[-1]
 
     module = ModuleType("chronos.memory.recall")
+    module.__path__ = [
+        str(Path(__file__).resolve().parents[2] / "04-memory" / "recall")
+    ]  # its parts are real
     module.Moment, module.load_recaller = Moment, load_recaller
     monkeypatch.setitem(sys.modules, "chronos.memory.recall", module)
     return made

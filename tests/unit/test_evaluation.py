@@ -310,4 +310,4 @@ def test_the_command_fails_in_one_line(tmp_path, capsys):
     assert main(["eval", "--model-path", str(tmp_path), "--data", "x.txt"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert main(["eval", "--data", str(Path(__file__))]) == 1
-    assert "run `make`" in capsys.readouterr().err
+    assert "give a model of preset gpt" in capsys.readouterr().err  # the one that is shipped writes no texts

@@ -167,6 +167,7 @@ def test_the_demo_asks_the_shipped_model_and_makes_no_stage(lives):
         assert calls == ["data", "ingest", "query", "query", "query"]
         for told in ("  I moved to Giza.\n", "of 1234 bytes", "It is Giza.", "(right: Giza)", "Ask next"):
             assert told in output
+    assert "told to fail" in lives.make("demo", ok=False, FAIL_AT="query")[1]
     assert sorted(os.listdir(lives.folder / "artifacts")) == [".inputs", "demo"]
     lives.make("clean")
     assert os.listdir(lives.folder / "artifacts") == []

@@ -64,3 +64,56 @@ def test_init_refuses_a_model_whose_state_does_not_carry(tmp_path, monkeypatch):
         with pytest.raises(ChronosError, match="the state does not carry"):
             commands.run_init(arguments(tokenizer_path=tmp_path / "tok", out_dir=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+# ---- a model that remembers --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def remembering(tmp_path) -> dict:
+    """Arguments of `model init` for a small recall model."""
+    train_tokenizer("words", ["I moved to Giza.", "Where do I live now?"]).save(tmp_path / "tok")
+    (tmp_path / "c.yaml").write_text("model: {preset: chronos, width: 32, key: 16}\n")
+    place = {"tokenizer_path": tmp_path / "tok", "out_dir": tmp_path / "out"}
+    return {"config": tmp_path / "c.yaml", **place}
+
+
+def test_init_makes_a_model_that_remembers_and_show_reads_it(remembering, tmp_path):
+    made = commands.run_init(arguments(**remembering))
+    assert set(made["differences"]) == {"read one by one", "asked one by one", "before what came later"}
+    shown = commands.run_show(type("Args", (), {"model_path": tmp_path / "out" / "model"}))
+    assert shown["weights"] == "F32" and shown["config"]["key"] == 16
+    assert shown["cost"] == made["cost"] and made["cost"][-1]["part"] == "all"
+    assert made["cost"][-1]["parameters"] == sum(row["parameters"] for row in made["cost"][:-1])
+
+
+def test_init_refuses_a_tokenizer_that_is_not_of_words(remembering, tmp_path):
+    TOKENIZER.save(tmp_path / "tok")
+    with pytest.raises(ChronosError, match="memory needs a tokenizer of words, got bytes"):
+        commands.run_init(arguments(**remembering))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("what", ["read one by one", "asked one by one", "before what came later"])
+def test_init_refuses_a_model_whose_reads_depend_on_company(remembering, tmp_path, monkeypatch, what):
+    """Keys that know how many were read, a question that knows how many are asked, a memory its length."""
+    from chronos.memory.recall import net, storememory
+
+    encode, look = net.RecallNet.encode, storememory.StoreMemory.look
+
+    def company(self, sentences):
+        h, keys = encode(self, sentences)
+        keys.data += 0.01 * len(sentences.ends)
+        return h, keys
+
+    def crowd(self, hop, q, s, b, *rest):
+        s.data[...] = s.data * (1 + (0.1 * len(q.data) if "asked" in what else 1e-3 * len(self.store)))
+        return look(self, hop, q, s, b, *rest)
+
+    if "read" in what:
+        monkeypatch.setattr(net.RecallNet, "encode", company)
+    else:
+        monkeypatch.setattr(storememory.StoreMemory, "look", crowd)
+    with pytest.raises(ChronosError, match=f"reads depend on what they must not.*{what}"):
+        commands.run_init(arguments(**remembering))
+    assert not (tmp_path / "out").exists()

@@ -22,7 +22,9 @@ def questions(rng, n: int, K: int = 8) -> np.ndarray:
     return (q / np.linalg.norm(q, axis=1, keepdims=True)).astype(np.float32)
 
 
-def scan(module, q, rows, scale, *, allowed=None, cuts=None, clock=None, k=100, block=10_000, spent=SPENT, scales=None):
+def scan(
+    module, q, rows, scale, *, allowed=None, cuts=None, clock=None, k=100, block=10_000, spent=SPENT, scales=None
+):  # fmt: skip
     """All blocks, newest first: ids and weights (Q, k), what is left (Q,)."""
     n, Q = len(rows), len(q)
     ids, weights, left = np.full((Q, k), -1), np.zeros((Q, k), np.float32), np.ones(Q)
