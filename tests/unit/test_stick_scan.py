@@ -23,7 +23,8 @@ def questions(rng, n: int, K: int = 8) -> np.ndarray:
 
 
 def scan(
-    module, q, rows, scale, *, allowed=None, cuts=None, clock=None, k=100, block=10_000, spent=SPENT, scales=None
+    module, q, rows, scale, *, allowed=None, cuts=None, clock=None, k=100, block=10_000, spent=SPENT,
+    scales=None,
 ):  # fmt: skip
     """All blocks, newest first: ids and weights (Q, k), what is left (Q,)."""
     n, Q = len(rows), len(q)
