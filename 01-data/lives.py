@@ -233,18 +233,27 @@ def is_right(question: Question, answer: str) -> bool:
 
 def score(questions: Iterable[Question], answers: Iterable[str]) -> dict[str, Any]:
     """{"n", "accuracy", "by_kind": {kind: {"n", "accuracy"}}}: exact match after folding."""
-    tally: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    return counted(_judged(questions, answers))
+
+
+def _judged(questions: Iterable[Question], answers: Iterable[str]) -> Iterator[tuple[str, bool]]:
     missing = object()
     given = iter(answers)
     for question in questions:
         answer = next(given, missing)
         if answer is missing:
             raise ChronosError("there are fewer answers than questions")
-        counts = tally[question.kind]
-        counts[0] += 1
-        counts[1] += is_right(question, answer)
+        yield question.kind, is_right(question, answer)
     if next(given, missing) is not missing:
         raise ChronosError("there are more answers than questions")
+
+
+def counted(judged: Iterable[tuple[str, bool]]) -> dict[str, Any]:
+    """The same of questions that are judged already: the kind of each, and whether the answer was right."""
+    tally: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for kind, right in judged:
+        tally[kind][0] += 1
+        tally[kind][1] += right
     if not tally:
         raise ChronosError("there is no question to score", mend="give questions")
     n, right = (sum(column) for column in zip(*tally.values()))

@@ -15,6 +15,11 @@ LANGUAGES = ("en", "ar")
 PARTS = ("seen", "held-out")
 
 
+def language_of(text: str) -> str:
+    """Arabic ("ar") where a letter of the text is, else English ("en")."""
+    return "ar" if any("\u0600" <= letter <= "\u06ff" for letter in text) else "en"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
     """A word or a few, in both languages; `ar_f` is said of a woman, `female` is the value's own gender."""

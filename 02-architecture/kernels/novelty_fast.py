@@ -44,11 +44,10 @@ def _novelty(keys, words, nats, near, least, recent_keys, recent_words, recent_n
             if not known:
                 total += nats[i, w]
         new[i] = total
+        like[i] = recent_names[newest] if newest >= 0 else -1
         if total > least:
             at = count[0] % R
             recent_keys[at, :] = keys[i]
             recent_words[at, :] = words[i]
             recent_names[at] = i
             count[0] += 1
-        elif newest >= 0:
-            like[i] = recent_names[newest]

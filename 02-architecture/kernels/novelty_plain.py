@@ -11,7 +11,7 @@ def novelty(
     keys: np.ndarray, words: np.ndarray, nats: np.ndarray, near: float, least: float,
     recent_keys: np.ndarray, recent_words: np.ndarray, recent_names: np.ndarray, count: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Events in their order: new nats of each (N,) float32; which earlier event said the same (N,), −1.
+    """Events in their order: new nats of each (N,) float32; the newest written one about the same (N,), −1.
 
     keys (N, K) of unit length; words (N, W) int64, −1 for none, with their costs nats (N, W). Of an event,
     the words cost nothing that stand in the newest of the written events whose key has a cosine of `near`
@@ -33,10 +33,9 @@ def novelty(
         new[i] = sum(
             (np.float32(cost) for word, cost in zip(words[i], nats[i]) if word not in known), np.float32(0)
         )
+        like[i] = recent_names[newest] if newest >= 0 else -1
         if new[i] > least:
             at = int(count[0]) % R
             recent_keys[at], recent_words[at], recent_names[at] = keys[i], words[i], i
             count[0] += 1
-        elif newest >= 0:
-            like[i] = recent_names[newest]
     return new, like

@@ -22,7 +22,7 @@ from chronos.files import read_json, write_atomic, write_json
 SCHEMA = 1
 JOURNAL, HEAD, LOCK, ABOUT = "journal.log", "head.bin", "lock", "about.json"
 DATA = re.compile(r"(events|words|uses)-(\d{6})\.bin")
-REPAIR = "repair it: EventStore.open(..., write=True, repair=True)"
+REPAIR = "repair it: chronos memory check --repair"
 _SLOT = struct.Struct("<8sQQQI")  # magic, rewrite, turn, bytes of the journal, CRC-32
 _MAGIC = b"chronos\n"
 CONSTANT = (

@@ -65,8 +65,8 @@ def _surprise(net: RecallNet, sentences: Ragged, h: Tensor, rows: np.ndarray) ->
 
 
 def novelty(said: Costs, after: "Recent | None" = None) -> tuple[np.ndarray, np.ndarray]:
-    """Events in their order: what each says that is new, in nats (N,), and where it is nothing new, which
-    earlier event had said it (N,), −1 for those that are to be written (and for what nobody said)."""
+    """Events in their order: what each says that is new, in nats (N,), and the newest event before it that
+    was written about the same (N,), −1 where there is none: what is not written, that one had said."""
     recent = after or Recent()
     return kernels.novelty(said.topics, said.words, said.nats, NEAR, LEAST, *recent.arrays())
 

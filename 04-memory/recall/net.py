@@ -17,9 +17,11 @@ from chronos.architecture.tape import Tensor, apply
 from chronos.memory.recall.blocks import Lower, Upper, orthogonal
 from chronos.memory.recall.config import RecallConfig
 from chronos.memory.recall.packing import Asked, Events, Ragged, Times, interleave
+from chronos.tokenization.layout import WORD_SPECIALS
 from chronos.tokenization.times import ALWAYS, OF_NUMBERS
 
 FREE, NUMBERS = ALWAYS, (*OF_NUMBERS, "date")  # readings without a number, and of one
+ANSWER = WORD_SPECIALS.index("<answer>")  # its id in every tokenizer of words
 SCALE, BIAS = 12.0, -4.0  # of a match, before training: z = s·cos + b
 TOPIC = 32  # numbers that say what a sentence is about, whatever it says of it
 LOUD = 4.0  # how much of a key the words themselves are at first, against what they mean together
@@ -180,7 +182,7 @@ class RecallNet(Module):
         words, answers = asked.words, asked.answers
         given = np.empty_like(answers.values)  # what stands before each token of an answer
         given[1:] = answers.values[:-1]
-        given[answers.starts] = self.answer_id
+        given[answers.starts] = ANSWER
         index, ends = interleave(
             (words.starts, words.lengths), (len(words.values) + answers.starts, answers.lengths)
         )
@@ -196,8 +198,6 @@ class RecallNet(Module):
         rows, others = np.flatnonzero(of_question), np.flatnonzero(~of_question)
         pairs = ((h, rows), (h, others), (x, rows))
         return tuple(apply(ops.TakeRows, a, index=index) for a, index in pairs)
-
-    answer_id = 5  # <answer> of the word tokenizer
 
     def _when(self, question: Tensor, y: Tensor, asked: Asked) -> Tensor:
         """Scores (n, C) of the candidates: a number by the words from it on, the others by the whole."""

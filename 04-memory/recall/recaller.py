@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from chronos.memory.recall.net import RecallNet
 from chronos.memory.recall.packing import ragged
 from chronos.memory.recall.storememory import WHOLE, StoreMemory, Without
 from chronos.tokenization.words import WordTokenizer
+
+T = TypeVar("T")
 
 TOGETHER = 512  # events that are encoded at once
 FLUSH = 4096  # events between two flushes: what a kill can cost
@@ -90,7 +93,7 @@ class Recaller:
         writing = self._gate(store) if self.net.config.gate else None
         read = written = kept = 0
         with Progress(total, f"reading {name}", unit="events") as bar:
-            for part in _groups(mark.unread(events)):
+            for part in groups(mark.unread(events)):
                 written += self._write(store, part, writing)
                 read += len(part)
                 if read - kept >= FLUSH:
@@ -106,12 +109,12 @@ class Recaller:
         writing, n = Writing(), len(store)
         alive = [i for i in range(max(0, n - WINDOW), n) if store.alive[i]]
         for start in range(0, len(alive), TOGETHER):
-            _, said = self._said([store.event(i).text for i in alive[start : start + TOGETHER]])
+            _, said = self.said([store.event(i).text for i in alive[start : start + TOGETHER]])
             writing.remember(said)
         return writing
 
     def _write(self, store: EventStore, part: Sequence[Moment], writing: Writing | None) -> int:
-        keys, said = self._said([moment.text for moment in part])
+        keys, said = self.said([moment.text for moment in part])
         keep, nats = np.ones(len(part), bool), said.nats.sum(1)
         if writing is not None:
             keep, nats = writing.judge(said)
@@ -124,12 +127,14 @@ class Recaller:
             )  # fmt: skip
         return int(keep.sum())
 
-    def _said(self, texts: Sequence[str]) -> tuple[np.ndarray, Costs]:
-        """Keys (n, K) of sentences, and what each of them says; equal sentences are encoded once."""
+    def said(self, texts: Sequence[str]) -> tuple[np.ndarray, Costs]:
+        """Keys (n, K) of sentences, and what each of them says; equal sentences are encoded once.
+
+        ChronosError for one without words.
+        """
         if len(self._seen) > REMEMBERED:
             self._seen.clear()
-        new = [text for text in dict.fromkeys(texts) if text not in self._seen]
-        if new:
+        for new in groups(text for text in dict.fromkeys(texts) if text not in self._seen):
             ids = [self.tokenizer.encode(text) for text in new]
             if bare := [text for text, row in zip(new, ids) if not len(row)]:
                 raise ChronosError("an event without words", got=ascii(bare[0][:40]))
@@ -179,7 +184,8 @@ def source_number(name: str) -> int:
     return SOURCES.index(name)
 
 
-def _groups(moments: Iterable[Moment]) -> Iterator[list[Moment]]:
-    moments = iter(moments)
-    while group := list(islice(moments, TOGETHER)):
+def groups(items: Iterable[T]) -> Iterator[list[T]]:
+    """So many at a time as are encoded together."""
+    items = iter(items)
+    while group := list(islice(items, TOGETHER)):
         yield group

@@ -4,7 +4,6 @@ A batch depends on (seed, step, lane) alone, so that resuming needs no state. It
 """
 
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 
 from chronos.data.cairo import book
 from chronos.data.cairo.life import Life
+from chronos.data.cairo.values import language_of
 from chronos.data.dice import Dice
 from chronos.data.liferows import Event, Question
 from chronos.memory.recall.asking import times_of
@@ -27,7 +27,6 @@ KINDS = ("now", "at", "before", "when", "oneoff", "who", "unknown", "join")
 _NAMING = frozenset(("oneoff", "who", "join", "when", "before"))  # kinds of questions that may name something
 _TRANSLATED = 25  # percent of batches in two languages that ask in one for names told in the other
 _LATE = 6  # lives begin at step 1 … 10^6: late times have more digits
-_ARABIC = re.compile("[\u0600-\u06ff]")
 _KEYS = (0x11FE, 0xB00C)  # streams of lives to train on, and of texts for the vocabulary
 
 
@@ -100,7 +99,7 @@ def translates(told: Sequence[Event], question: Question) -> bool:
     if question.kind not in _NAMING or not question.evidence:
         return False
     event = told[bisect_left(told, question.evidence[0], key=lambda event: event.t)]
-    return bool(_ARABIC.search(event.text)) != bool(_ARABIC.search(question.question))
+    return language_of(event.text) != language_of(question.question)
 
 
 def _practised(

@@ -11,7 +11,7 @@ import numpy as np
 from chronos.architecture import ops
 from chronos.architecture.tape import Tensor, apply
 from chronos.memory.recall.gate import LEAST, NEAR, SHARP, WORDS, costs, novelty
-from chronos.memory.recall.net import Found, RecallNet, When, total
+from chronos.memory.recall.net import Found, Reading, RecallNet, When, total
 from chronos.memory.recall.packing import Events
 from chronos.training.recall.config import RecallTraining
 from chronos.training.recall.lives import Batch
@@ -48,61 +48,67 @@ class LivesMemory:
             ok = apply(ops.Masked, ok, mask=np.broadcast_to(self.written[:, None], ok.shape))
         clock = (g, first.shares) if first else (None, None)
         logs = apply(ops.StickRead, q, k, s, b, ok, *clock, repeat=self.repeat, log=True)
-        return Found(apply(ops.Exp, logs), self.events, self.h, logs, self._matches(q, k, s, b))
+        return Found(apply(ops.Exp, logs), self.events, self.h, logs, (q, k, s, b))
 
-    @staticmethod
-    def _matches(q: Tensor, k: Tensor, s: Tensor, b: Tensor) -> np.ndarray:
-        """How far each event matches each question by itself (B, Q, N), whatever its time."""
-        unit = q.data / np.maximum(np.linalg.norm(q.data, axis=-1, keepdims=True), 1e-6)
-        z = s.data[..., None] * (unit @ k.data.swapaxes(-1, -2)) + b.data[..., None]
-        return 1 / (1 + np.exp(-z))
+
+@dataclass
+class Answered:
+    """A batch that was read and answered: the answers' loss, and all that other losses look at."""
+
+    h: Tensor
+    reading: Reading
+    evidence: np.ndarray
+    loss: Tensor  # nats a token
+    right: np.ndarray  # (n,): each token of the answer had more than half of the probability
+    written: float  # share of the events that the gate lets through
+
+
+def answer(
+    net: RecallNet, batch: Batch, top: int, *, repeat: float = 1.0, gate: bool = False, hard: bool = False
+) -> Answered:
+    """Read a batch of lives and say the answers. `hard`: only the likeliest time counts."""
+    events, asked = batch.events, batch.asked
+    h, keys = net.encode(events.sentences)
+    written, evidence = gated(net, batch, h) if gate else (None, batch.evidence)
+    memory = LivesMemory(events, h, keys, repeat, hard, written)
+    reading = net.read(asked, memory, len(batch.every))
+    states, own, scores, of = net.say(reading)
+    told = np.zeros(len(of), np.float32)
+    loss = apply(
+        ops.Pointer, states, net.emb, own, scores, *(found.shares for found in reading.found),
+        words=events.slots(net.config.words), of=of, targets=asked.answers.values, top=top,
+        scale=1 / len(of), told=told,
+    )  # fmt: skip
+    right = np.logical_and.reduceat(told > 0.5, asked.answers.starts)
+    return Answered(h, reading, evidence, loss, right, 1.0 if written is None else float(written.mean()))
 
 
 def loss(
-    net: RecallNet,
-    batch: Batch,
-    config: RecallTraining,
-    *,
-    repeat: float = 1.0,
-    gate: bool = False,
+    net: RecallNet, batch: Batch, config: RecallTraining, *, repeat: float = 1.0, gate: bool = False,
     rng: np.random.Generator,
-) -> tuple[Tensor, dict[str, Any]]:
-    """The loss to be minimised, in nats a token, and what to report: parts, and which questions were right.
-
-    A question counts as right when each token of its answer had more than half of the probability.
-    """
-    events, asked = batch.events, batch.asked
-    h, keys = net.encode(events.sentences)
-    lives = len(batch.every)
-    written, evidence = None, batch.evidence
-    if gate:
-        written, evidence = gated(net, batch, h)
-    reading = net.read(asked, LivesMemory(events, h, keys, repeat, written=written), lives)
-    states, gate, scores, of = net.say(reading)
-    told = np.zeros(len(of), np.float32)
-    shares = [found.shares for found in reading.found]
-    answer = apply(
-        ops.Pointer, states, net.emb, gate, scores, *shares, words=events.slots(net.config.words), of=of,
-        targets=asked.answers.values, top=config.top, scale=1 / len(of), told=told,
-    )  # fmt: skip
-    parts = {"answer": (answer, 1.0)}
+) -> tuple[Tensor, dict[str, Any]]:  # fmt: skip
+    """The loss to be minimised, in nats a token, and what to report: parts, and what was right."""
+    done = answer(net, batch, config.top, repeat=repeat, gate=gate)
+    found, h = done.reading.found, done.h
+    parts = {"answer": (done.loss, 1.0)}
     if config.evidence:
-        logs = [found.logs for found in reading.found]
-        marks = {"evidence": evidence, "every": batch.every}
-        parts["evidence"] = (apply(ops.Evidence, *logs, **marks, scale=1 / asked.n), config.evidence)
+        marks = {"evidence": done.evidence, "every": batch.every, "scale": 1 / batch.asked.n}
+        parts["evidence"] = (apply(ops.Evidence, *(one.logs for one in found), **marks), config.evidence)
     if config.lm:
-        parts["sentences"] = (_sentences(net, h, events, config, rng), config.lm)
+        parts["sentences"] = (_sentences(net, h, batch.events, config, rng), config.lm)
     if config.salience:
-        parts["salience"] = (_salience(net, h, batch, shares[-1].data), config.salience)
-        parts["topics"] = (_topics(net, h, batch, reading.found[-1].source), config.salience)
+        parts["salience"] = (_salience(net, h, batch, found[-1].shares.data), config.salience)
+        parts["topics"] = (_topics(net, h, batch, _matches(*found[-1].source)), config.salience)
     value = total([part for part, _ in parts.values()], [weight for _, weight in parts.values()])
-    right = np.logical_and.reduceat(told > 0.5, asked.answers.starts)
-    share = 1.0 if written is None else float(written.mean())
-    return value, {
-        "right": right,
-        "written": share,
-        **{name: float(part.data) for name, (part, _) in parts.items()},
-    }
+    told = {name: float(part.data) for name, (part, _) in parts.items()}
+    return value, {"right": done.right, "written": done.written, **told}
+
+
+def _matches(q: Tensor, k: Tensor, s: Tensor, b: Tensor) -> np.ndarray:
+    """How far each event matches each question by itself (B, Q, N), whatever its time."""
+    unit = q.data / np.maximum(np.linalg.norm(q.data, axis=-1, keepdims=True), 1e-6)
+    z = s.data[..., None] * (unit @ k.data.swapaxes(-1, -2)) + b.data[..., None]
+    return 1 / (1 + np.exp(-z))
 
 
 def _sentences(

@@ -14,11 +14,12 @@ from statistics import median
 from typing import Any
 
 from chronos.console import ChronosError
+from chronos.data.cairo.values import language_of
 from chronos.data.lives import Question, is_right
 from chronos.evaluation.live.conditions import AS_OF, ON, OTHER, RESET, WITHOUT, switched
 from chronos.evaluation.live.readers import READERS, without_model
 from chronos.evaluation.live.taken import taken
-from chronos.evaluation.live.told import Lives, Told, language_of
+from chronos.evaluation.live.told import Lives, Told
 from chronos.files import atomic_directory
 from chronos.memory.episodes.reader import StoreReader
 from chronos.memory.episodes.view import stats

@@ -9,16 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from chronos.architecture.tape import no_grad
 from chronos.data.lives import Event
 from chronos.evaluation.live.told import Told
 from chronos.memory.episodes.layout import surprises_of
 from chronos.memory.episodes.reader import StoreReader
 from chronos.memory.recall import Recaller
-from chronos.memory.recall.gate import NEAR, WINDOW, Costs, costs, novelty, stacked
-from chronos.memory.recall.packing import ragged
+from chronos.memory.recall.gate import Costs, novelty
 
-TOGETHER = 512  # events that are encoded at once
 UNGATED = "always (no gate)"
 
 
@@ -31,39 +28,22 @@ def taken(recaller: Recaller, store: StoreReader, told: Told) -> Iterator[dict[s
     surprises[places] = surprises_of(store.records["packed"])
     whys = [UNGATED] * len(events)
     if recaller.net.config.gate:
-        said = _said(recaller, [event.text for event in events])
+        _, said = recaller.said([event.text for event in events])
         nats, like = novelty(said)
         surprises = np.where(written, surprises, nats)
-        whys = list(_told(recaller, events, like, _new_words(said, written)))
+        whys = list(_told(recaller, events, like, _new_words(said, written, like)))
     for n, event in enumerate(events):
         row = {"n": n + 1, "t": event.t, "date": event.date, "text": event.text}
         surprise = None if np.isnan(surprises[n]) else round(float(surprises[n]), 3)
         yield {**row, "surprise": surprise, "written": bool(written[n]), "why": whys[n]}
 
 
-def _said(recaller: Recaller, texts: Sequence[str]) -> Costs:
-    """What each text says, as the gate sees it; equal ones are encoded once."""
-    found: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-    different = list(dict.fromkeys(texts))
-    for start in range(0, len(different), TOGETHER):
-        part = different[start : start + TOGETHER]
-        sentences = ragged([recaller.tokenizer.encode(text) for text in part])
-        with no_grad():
-            h, _ = recaller.net.encode(sentences)
-        said = costs(recaller.net, sentences, h)
-        found |= dict(zip(part, zip(said.topics, said.words, said.nats)))
-    return stacked([found[text] for text in texts])
-
-
-def _new_words(said: Costs, written: np.ndarray) -> dict[int, list[int]]:
-    """Of each written event the words that its predecessor had not said: the newest written of its topic."""
-    found, at = {}, np.flatnonzero(written)
-    kept = said[at]
-    for row, i in enumerate(at):
-        start = max(0, row - WINDOW)
-        near = np.flatnonzero(kept.topics[start:row] @ kept.topics[row] >= NEAR)
-        known = set(kept.words[start + near[-1]].tolist()) if len(near) else set()
-        found[int(i)] = [word for word in kept.words[row][kept.nats[row] > 0].tolist() if word not in known]
+def _new_words(said: Costs, written: np.ndarray, like: np.ndarray) -> dict[int, list[int]]:
+    """Of each written event the words that the newest one about the same had not said."""
+    found = {}
+    for i in np.flatnonzero(written):
+        known = set(said.words[like[i]].tolist()) if like[i] >= 0 else set()
+        found[int(i)] = [word for word in said.words[i][said.nats[i] > 0].tolist() if word not in known]
     return found
 
 

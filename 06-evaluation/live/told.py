@@ -76,8 +76,3 @@ class Told:
     def place(self, time: int) -> int:
         """The number, from 1, of the event at this time: there is one an hour."""
         return self.step(time) - self.life.first + 1
-
-
-def language_of(question: str) -> str:
-    """Arabic ("ar") where a letter of the question is, else English ("en")."""
-    return "ar" if any("\u0600" <= letter <= "\u06ff" for letter in question) else "en"

@@ -14,6 +14,7 @@ import pytest
 from chronos.cli import main
 from chronos.console import ChronosError, UsageError
 from chronos.data.cairo.life import Life
+from chronos.data.cairo.values import language_of
 from chronos.data.lives import is_right
 from chronos.evaluation.live import interview as interview_module
 from chronos.evaluation.live.conditions import ALL, MAIN, chosen, shuffled
@@ -23,7 +24,7 @@ from chronos.evaluation.live.readers import READERS, without_model
 from chronos.evaluation.live.records import read
 from chronos.evaluation.live.summary import show, summary
 from chronos.evaluation.live.taken import taken
-from chronos.evaluation.live.told import Lives, Told, language_of
+from chronos.evaluation.live.told import Lives, Told
 from chronos.memory.recall import Recaller, Without, load_recaller, save_recaller
 from chronos.memory.recall.config import RecallConfig
 from chronos.memory.recall.gate import NEAR, costs
