@@ -3,6 +3,7 @@
 Nothing here hides a failure. `shared` skips by name where the optional files beside the repository lack.
 """
 
+import functools
 import importlib.util
 import os
 import sys
@@ -75,3 +76,17 @@ def server(web, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     with web.LocalServer() as running:
         yield running
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch, load_tool):
+    """The stand-ins that commands load in the place of `chronos.memory.recall`."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    return load_tool("stand_in").put_in_place(monkeypatch)
+
+
+@pytest.fixture
+def chronos(load_tool, capsys):
+    """`chronos("ingest", "--input", "a.md")` → its JSON object, or the line of an error."""
+    return functools.partial(load_tool("stand_in").command, capsys)

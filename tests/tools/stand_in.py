@@ -6,53 +6,19 @@ It keys an event by its words, and answers with the last word of the newest even
 import itertools
 import json
 import re
-import sys
 import time
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
 from chronos import cli
+from chronos.memory import recall
 from chronos.memory.bookmark import Bookmark
 from chronos.memory.episodes.store import EventStore
+from chronos.memory.recall import Answer, Cited, IngestStats, Moment
 
 WIDTH = 64
-
-
-@dataclass(frozen=True)
-class Moment:
-    time_us: int
-    text: str
-    source: str = "user"
-
-
-@dataclass(frozen=True)
-class Stats:
-    events: int
-    written: int
-    bytes: int
-    events_per_s: float
-
-
-@dataclass(frozen=True)
-class Cited:
-    id: int
-    time: int
-    source: str
-    text: str
-    weight: float
-    hop: int
-
-
-@dataclass(frozen=True)
-class Answer:
-    text: str
-    known: bool
-    memories: tuple[Cited, ...]
-    as_of: int | None
 
 
 def words(text: str) -> set[str]:
@@ -92,7 +58,7 @@ class StandIn:
             if self.dies is not None and count >= self.dies:
                 raise KeyboardInterrupt
         store.flush({cursor_name: mark.cursor(count, done=True)})
-        return Stats(count, count, store.disk_bytes(), count / (time.perf_counter() - began))
+        return IngestStats(count, count, store.disk_bytes(), count / (time.perf_counter() - began))
 
     def ask(self, store, questions, now=None, *, since=None, until=None, sources=None):
         self.calls.append((list(questions), now, since, until, sources))
@@ -113,12 +79,7 @@ def put_in_place(monkeypatch) -> list[StandIn]:
         made.append(StandIn(path))
         return made[-1]
 
-    module = ModuleType("chronos.memory.recall")
-    module.__path__ = [
-        str(Path(__file__).resolve().parents[2] / "04-memory" / "recall")
-    ]  # its parts are real
-    module.Moment, module.load_recaller = Moment, load_recaller
-    monkeypatch.setitem(sys.modules, "chronos.memory.recall", module)
+    monkeypatch.setattr(recall, "load_recaller", load_recaller)
     return made
 
 

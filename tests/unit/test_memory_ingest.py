@@ -1,6 +1,5 @@
 """`chronos ingest` with a stand-in for the model: what reaches it, what is read again, what is refused."""
 
-import functools
 from pathlib import Path
 
 import pytest
@@ -9,21 +8,9 @@ from chronos import cli
 from chronos.data.notes.dates import DAY, HOUR
 from chronos.memory.episodes.store import EventStore
 
+pytestmark = pytest.mark.usefixtures("stand_in")
+
 START = 19_846 * DAY  # 2024-05-03
-
-
-@pytest.fixture(autouse=True)
-def stand_in(tmp_path, monkeypatch, load_tool):
-    """The stand-ins that commands load in the place of `chronos.memory.recall`."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    return load_tool("stand_in").put_in_place(monkeypatch)
-
-
-@pytest.fixture
-def chronos(load_tool, capsys):
-    """`chronos("ingest", "--input", "a.md")` → its JSON object, or the line of an error."""
-    return functools.partial(load_tool("stand_in").command, capsys)
 
 
 def texts(folder: Path = Path("state")) -> list[str]:

@@ -1,6 +1,5 @@
 """`chronos query` with a stand-in for the model: what reaches it, what is shown, what is refused."""
 
-import functools
 import io
 import json
 import re
@@ -14,22 +13,10 @@ from chronos.data.cairo.writing import write_cairo
 from chronos.data.notes.dates import DAY, HOUR
 from chronos.memory.episodes.store import EventStore
 
+pytestmark = pytest.mark.usefixtures("stand_in")
+
 START = 19_846 * DAY  # 2024-05-03
 DIARY = "## 2024-05-03\nI moved to Giza. My cat is called Mishmish.\n\n## 2024-05-10\nI moved to Cairo.\n"
-
-
-@pytest.fixture(autouse=True)
-def stand_in(tmp_path, monkeypatch, load_tool):
-    """The stand-ins that commands load in the place of `chronos.memory.recall`."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    return load_tool("stand_in").put_in_place(monkeypatch)
-
-
-@pytest.fixture
-def chronos(load_tool, capsys):
-    """`chronos("ingest", "--input", "a.md")` → its JSON object, or the line of an error."""
-    return functools.partial(load_tool("stand_in").command, capsys)
 
 
 @pytest.fixture
