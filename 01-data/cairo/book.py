@@ -9,12 +9,22 @@ from functools import cache
 from types import ModuleType
 
 from chronos.data.cairo import (
-    arabic,
-    arabic_asking,
-    arabic_facts,
-    english,
-    english_asking,
-    english_facts,
+    arabic_asides,
+    arabic_asked,
+    arabic_changes,
+    arabic_dealings,
+    arabic_mentions,
+    arabic_things,
+    arabic_times,
+    arabic_turns,
+    english_asides,
+    english_asked,
+    english_changes,
+    english_dealings,
+    english_mentions,
+    english_things,
+    english_times,
+    english_turns,
     things,
 )
 from chronos.data.cairo.people import NAMES
@@ -45,11 +55,31 @@ PHRASES = ("step", "date", "hours", "days", "yesterday", "week")
 
 SPOKEN = [hours_value(n) for n in range(1, MOST_HOURS + 1)] + [days_value(n) for n in range(1, MOST_DAYS + 1)]
 
+_ASKED = ("NOW", "PAST", "CHANGED", "BEFORE_LAST", "BEFORE_TO_LAST", "BEFORE_TO")
+
 Book = Mapping[tuple[str, ...], tuple[Template, ...]]
 
-_MODULES: dict[str, tuple[ModuleType, ModuleType, ModuleType]] = {
-    "en": (english, english_asking, english_facts),
-    "ar": (arabic, arabic_asking, arabic_facts),
+_MODULES: dict[str, tuple[ModuleType, ...]] = {
+    "en": (
+        english_asides,
+        english_asked,
+        english_changes,
+        english_dealings,
+        english_mentions,
+        english_things,
+        english_times,
+        english_turns,
+    ),
+    "ar": (
+        arabic_asides,
+        arabic_asked,
+        arabic_changes,
+        arabic_dealings,
+        arabic_mentions,
+        arabic_things,
+        arabic_times,
+        arabic_turns,
+    ),
 }
 
 
@@ -91,17 +121,16 @@ def book(language: str, which: str) -> Book:
 @cache
 def whole_book(language: str) -> Book:
     """All templates of a language, seen and held out."""
-    telling, asking, facts = _MODULES[language]
-    found: dict[tuple[str, ...], str] = {("filler",): telling.FILLER}
-    for name in ("MENTION", "CHANGE", "DISTRACT"):
-        found |= {(name.lower(), key): text for key, text in getattr(telling, name).items()}
-    for name in ("NOW", "PAST", "CHANGED", "BEFORE_LAST", "BEFORE_TO_LAST", "BEFORE_TO"):
-        found |= {(name.lower(), key): text for key, text in getattr(asking, name).items()}
-    found |= {("phrase", key): text for key, text in asking.PHRASES.items()}
-    found |= {("when", "step"): asking.WHEN_STEP, ("when", "date"): asking.WHEN_DATE}
-    found |= {("fact_when", "step"): facts.WHEN_STEP, ("fact_when", "date"): facts.WHEN_DATE}
-    for kind, texts in facts.FACTS.items():
-        found |= {(name, kind): text for name, text in zip(("state", "ask", "clause"), texts)}
+    told = {name: value for one in _MODULES[language] for name, value in vars(one).items() if name.isupper()}
+    found: dict[tuple[str, ...], str] = {("filler",): told["FILLER"]}
+    for name in ("MENTION", "CHANGE", "DISTRACT", *_ASKED):
+        found |= {(name.lower(), key): text for key, text in told[name].items()}
+    found |= {("phrase", key): text for key, text in told["PHRASES"].items()}
+    for name in ("when", "fact_when"):
+        found |= {(name, way): told[f"{name}_{way}".upper()] for way in ("step", "date")}
+    for module in _MODULES[language]:
+        for kind, texts in vars(module).get("FACTS", {}).items():
+            found |= {(name, kind): text for name, text in zip(("state", "ask", "clause"), texts)}
     return {key: tuple(template(line, language) for line in lines(text)) for key, text in found.items()}
 
 
