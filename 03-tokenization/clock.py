@@ -10,11 +10,10 @@ from datetime import date
 import numpy as np
 
 from chronos.console import ChronosError
+from chronos.data.notes.dates import DAY, HOUR
 from chronos.tokenization.times import Candidate
 from chronos.tokenization.words import DIGITS, MONTHS, WordTokenizer
 
-HOUR = 3_600_000_000  # microseconds
-DAY = 24 * HOUR
 MARKS = 14  # slots of `marks`: digits of the step, of the day, the month, digits of the year
 STEP_DIGITS, DAY_DIGITS, YEAR_DIGITS = 7, 2, 4
 

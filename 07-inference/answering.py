@@ -13,7 +13,7 @@ from chronos.console import ChronosError, Progress, warn
 from chronos.data.decoding import DamageError, numbered_lines
 from chronos.data.lives import Question, read_questions, score
 from chronos.data.notes.dates import HOUR, written
-from chronos.inference.moments import origin_of, step
+from chronos.inference.moments import step
 from chronos.memory.episodes.view import listing
 
 SAMPLE = 500  # of the newest events, whose letters tell in which scripts a memory is written
@@ -33,7 +33,7 @@ class Asker:
 
     def __init__(self, recaller: Any, store: Any, now: int | None, filters: dict[str, Any], top: int = 3):
         self.recaller, self.store, self.now, self.filters, self.top = recaller, store, now, filters, top
-        self.origin = origin_of(int(store.times[0]) if len(store) else 0)
+        self.origin = store.origin
         self.known: frozenset[str] | None = None  # the scripts of the memory, once somebody asks
 
     def ask(self, question: str) -> dict[str, Any]:

@@ -74,11 +74,10 @@ def state_of(args: argparse.Namespace, *, made: bool = True) -> Path:
 @contextlib.contextmanager
 def reading(args: argparse.Namespace) -> Iterator[tuple[Any, int]]:
     """The store that the flags name, opened to be read, and where its life begins."""
-    from chronos.inference.moments import origin_of
     from chronos.memory.episodes.store import EventStore
 
     with EventStore.open(state_of(args)) as store:
-        yield store, origin_of(int(store.times[0]) if len(store) else 0)
+        yield store, store.origin
 
 
 def run_list(args: argparse.Namespace) -> dict[str, Any]:

@@ -32,11 +32,6 @@ def default_state(profile: str = "default") -> Path:
     return data_folder() / "profiles" / profile / "memory"
 
 
-def origin_of(first: int) -> int:
-    """Where the hours of a life are counted from: midnight of the day of its first event."""
-    return first // DAY * DAY
-
-
 def step(time: int, origin: int) -> int:
     """Which hour of the life a time lies in, from 1."""
     return (time - origin) // HOUR + 1

@@ -76,7 +76,7 @@ def _model(args: argparse.Namespace) -> Path:
 def run_query(args: argparse.Namespace) -> dict[str, Any]:
     """Answer questions from a memory."""
     from chronos.inference.answering import Asker
-    from chronos.inference.moments import bounds, origin_of, span
+    from chronos.inference.moments import bounds, span
     from chronos.memory.recall import load_recaller
 
     if args.top < 0:
@@ -86,7 +86,7 @@ def run_query(args: argparse.Namespace) -> dict[str, Any]:
     with recaller.open_store(state) as store:
         if not len(store):
             raise ChronosError("this memory is empty", where=state, mend="`chronos ingest` fills it")
-        origin = origin_of(int(store.times[0]))
+        origin = store.origin
         filters: dict[str, Any] = bounds(args.since, args.until, origin)
         if args.source is not None:
             filters["sources"] = [args.source]

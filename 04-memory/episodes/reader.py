@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from chronos.console import ChronosError
+from chronos.data.notes.dates import DAY
 from chronos.files import explain_os_errors
 from chronos.memory.episodes.disk import data_names, mapped, read_at, write_at
 from chronos.memory.episodes.journal import JOURNAL, REPAIR, SCHEMA, DamageError, Journal, read_journal
@@ -144,6 +145,11 @@ class StoreReader:
     def times(self) -> np.ndarray:
         """(N,) int64 microseconds, in order of appending."""
         return self.records["time"]
+
+    @property
+    def origin(self) -> int:
+        """Where a life's hours count from: midnight of its first event's day, UTC; 0 while it is empty."""
+        return int(self.times[0]) // DAY * DAY if len(self) else 0
 
     def cuts(self, times: Sequence[int] | np.ndarray) -> np.ndarray:
         """How many events lie at or before each time: those appended before the first that is later."""

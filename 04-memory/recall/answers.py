@@ -17,7 +17,7 @@ from chronos.memory.recall.asking import times_of
 from chronos.memory.recall.net import Reading, RecallNet
 from chronos.memory.recall.packing import Asked, ragged
 from chronos.memory.recall.storememory import StoreMemory
-from chronos.tokenization.clock import DAY, Clock
+from chronos.tokenization.clock import Clock
 from chronos.tokenization.words import WordTokenizer
 
 LEAST = 0.01  # of the stick: what weighs less is not cited
@@ -53,7 +53,7 @@ def clock_of(store: StoreReader | None, now: int | None) -> Clock:
     if store is None or not len(store):
         return Clock(0 if now is None else now, 0)
     newest = int(store.times[-1]) if now is None else now
-    return Clock(newest, int(store.times[0]) // DAY * DAY)
+    return Clock(newest, store.origin)
 
 
 def answer_all(

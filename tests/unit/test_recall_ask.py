@@ -1,16 +1,23 @@
 """The recall model at work, untrained: what it reads, says and cites follows from the store alone."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from chronos.architecture.tape import Tensor, no_grad
 from chronos.console import ChronosError
+from chronos.memory.episodes.scan import recall
 from chronos.memory.modeldir import quantize_model
 from chronos.memory.recall import Moment, Recaller, Without, load_recaller, save_recaller
 from chronos.memory.recall import answers as answering
+from chronos.memory.recall.asking import times_of
 from chronos.memory.recall.config import RecallConfig
 from chronos.memory.recall.net import RecallNet
-from chronos.tokenization.clock import DAY, HOUR
+from chronos.memory.recall.packing import Asked, Events, ragged
+from chronos.tokenization.clock import DAY, HOUR, marks
 from chronos.tokenization.words import WordTokenizer
+from chronos.training.recall.objective import LivesMemory
 
 TOLD = [
     "I moved to Giza today.",
@@ -159,3 +166,26 @@ def test_what_has_no_word_is_refused(recaller, store):
         recaller.ingest(store, moments([" "]), "blank")
     with pytest.raises(ChronosError, match="no such source"):
         recaller.ingest(store, moments(["Hello there."], source="nobody"), "x")
+
+
+def test_training_and_use_take_the_same_shares(recaller, store, monkeypatch):
+    """A batch of lives and a store on disk are the same memory, but for keys of 8 bits and small matches."""
+    monkeypatch.setattr("chronos.memory.recall.storememory.recall", partial(recall, zmin=-1e9, spent=0.0))
+    texts = [event.text for event in map(store.event, range(len(store)))]
+    clock = answering.clock_of(store, None)
+    words = ragged([recaller.tokenizer.encode(text) for text in ASKED])
+    times = times_of([(text, clock, store.cuts) for text in ASKED])
+    begin = ragged([np.array([recaller.tokenizer.end])] * len(ASKED))
+    slots = marks(np.asarray(store.times), clock, recaller.tokenizer)[None]
+    sentences = ragged([recaller.tokenizer.encode(text) for text in texts])
+    with no_grad():
+        h, _ = recaller.net.encode(sentences)
+        keys = Tensor(store.keys(np.arange(len(store))))
+        lives = LivesMemory(Events(sentences, np.arange(len(store))[None], slots), h, keys, hard=True)
+        reading = recaller.net.read(Asked(words, times, begin), lives, 1)
+    for i, answer in enumerate(recaller.ask(store, ASKED)):
+        for found, read in zip(reading.found, answer.reads):
+            shares = np.zeros(len(store))
+            shares[list(read.ids)] = read.weights
+            assert np.allclose(found.shares.data[0, i, :-1], shares, atol=1e-5)
+            assert abs(found.shares.data[0, i, -1] - read.null) < 1e-5
