@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the life asks this module, which needs its type alone
     from chronos.data.cairo.life import Life
 
 KINDS = ("now", "at", "before", "when", "oneoff", "who", "unknown", "join")
+NAMING = frozenset(("oneoff", "who", "join", "when", "before"))  # kinds of questions that may name something
 # How a time is named, as often as it stands here.
 _NAMED = ("step", "step", "step", "date", "date", "hours", "hours", "days", "yesterday", "week")
 LONG = 1000  # a life of so many events or more lacks no attribute
@@ -107,9 +108,19 @@ class _Asker:
             self.language = self.dice.pick(self.life.languages)
             self.book = self.life.books[self.language]
             found = self.ways[kind]()
+            if found and self._foreign(found):
+                continue
             if found and found.question not in asked and (not most or given[f"{kind} {found.answer}"] < most):
                 return found
         return None
+
+    def _foreign(self, question: Question) -> bool:
+        """Whether it names in one script what was told in the other and is in no vocabulary: nobody can
+        translate a name that was never seen."""
+        unseen = self.life.options.values == "held-out" and len(self.life.languages) > 1
+        if not unseen or question.kind not in NAMING or not question.evidence:
+            return False
+        return self.life.told_in(question.evidence[0]) != self.language
 
     # ---- one kind each -------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from chronos.data.cairo import asking
 from chronos.data.cairo.book import ATTRIBUTES, FACTS, KEYS, book, pool
 from chronos.data.cairo.record import Fact, Record, Slots
 from chronos.data.cairo.spans import Calendar
-from chronos.data.cairo.values import LANGUAGES, PARTS, Value, number
+from chronos.data.cairo.values import LANGUAGES, PARTS, Value, language_of, number
 from chronos.data.dice import Dice
 from chronos.data.lives import Event, Question
 
@@ -102,6 +102,7 @@ class Life:
         self.languages = LANGUAGES if self.options.language == "mixed" else (self.options.language,)
         self.books = {language: book(language, self.options.templates) for language in self.languages}
         self._record: Record | None = None
+        self._told_in = b""
 
     def _plan(self, dice: Dice) -> list[Fact]:
         """The one-offs in their order; each is told at its step or, if that one is taken, soon after."""
@@ -150,6 +151,15 @@ class Life:
                 day, said = (t - 1) // 24, self.calendar.date(t).isoformat()
             language = wording.pick(self.languages) if len(self.languages) > 1 else self.languages[0]
             yield Event(t, wording.pick(self.books[language][group]).render(slots), said)
+
+    def told_in(self, t: int) -> str:
+        """The language of the event at step t. A life in two is gone through once."""
+        if len(self.languages) == 1:
+            return self.languages[0]
+        if not self._told_in:
+            spoken = (LANGUAGES.index(language_of(event.text)) for event in self.events())
+            self._told_in = bytes(spoken)
+        return LANGUAGES[self._told_in[t - self.first]]
 
     def questions(self, n: int | None = None, at: int | None = None) -> list[Question]:
         """n questions, asked at step `at` (default: the end); see asking.py."""

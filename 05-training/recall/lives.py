@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from chronos.data.cairo import book
+from chronos.data.cairo.asking import NAMING
 from chronos.data.cairo.life import Life
 from chronos.data.cairo.values import language_of
 from chronos.data.dice import Dice
@@ -24,7 +25,6 @@ from chronos.tokenization.words import HASH_BITS, WordTokenizer
 from chronos.training.recall.config import RecallTraining
 
 KINDS = ("now", "at", "before", "when", "oneoff", "who", "unknown", "join")
-_NAMING = frozenset(("oneoff", "who", "join", "when", "before"))  # kinds of questions that may name something
 _TRANSLATED = 25  # percent of batches in two languages that ask in one for names told in the other
 _LATE = 6  # lives begin at step 1 … 10^6: late times have more digits
 _KEYS = (0x11FE, 0xB00C)  # streams of lives to train on, and of texts for the vocabulary
@@ -96,7 +96,7 @@ def draw(
 def translates(told: Sequence[Event], question: Question) -> bool:
     """Whether a question may name in one script what was told in the other: nobody can translate a word
     that was never seen, so such lives keep their words."""
-    if question.kind not in _NAMING or not question.evidence:
+    if question.kind not in NAMING or not question.evidence:
         return False
     event = told[bisect_left(told, question.evidence[0], key=lambda event: event.t)]
     return language_of(event.text) != language_of(question.question)

@@ -6,12 +6,13 @@ from datetime import date
 import pytest
 
 from chronos.console import ChronosError
-from chronos.data.cairo.asking import KINDS, default_count
+from chronos.data.cairo.asking import KINDS, NAMING, default_count
 from chronos.data.cairo.book import UNKNOWN, pool
 from chronos.data.cairo.grammar import ask_what, understand
 from chronos.data.cairo.life import COUNTS, RATES, Life
 from chronos.data.cairo.reader import Reader
 from chronos.data.cairo.spans import Calendar, day_of, day_span, days_value, hours_value
+from chronos.data.cairo.values import language_of
 from chronos.data.lives import Event, is_right, majority
 
 OPTIONS = [
@@ -111,6 +112,17 @@ def test_accept_gives_the_other_language_when_they_are_mixed():
     assert {q.question[-1] for q in asked} == {"?", "؟"}
     assert all(q.answer.isascii() == (q.question[-1] == "?") or q.answer.isdigit() for q in asked)
     assert all(q.accept == () for q in Life(3000, 5).questions() if q.kind != "when")
+
+
+def test_names_never_seen_are_asked_for_in_the_script_that_told_them():
+    def translated(values):
+        life = Life(2_000, 5, language="mixed", values=values)
+        told = {event.t: event.text for event in life.events()}
+        asked = [q for q in life.questions() if q.kind in NAMING and q.evidence]
+        return [q for q in asked if language_of(q.question) != language_of(told[q.evidence[0]])]
+
+    assert len(translated("seen")) > 20
+    assert translated("held-out") == []
 
 
 def test_a_change_is_named_without_last_only_where_there_was_one():
