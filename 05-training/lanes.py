@@ -29,15 +29,22 @@ class Lanes:
         names = [f"lane-{i}" for i in range(self.count)] if self.count > 1 else []
         self._threads = [ThreadPoolExecutor(1, name) for name in names]
         self._limits = threadpool_limits(1, "blas") if self.count > 1 else None
+        self._endings: list[Callable[[], None]] = []
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for ending in self._endings:
+            ending()
         for thread in self._threads:
             thread.shutdown(wait=True, cancel_futures=True)
         if self._limits is not None:
             self._limits.restore_original_limits()
+
+    def at_end(self, ending: Callable[[], None]) -> None:
+        """Call this when the lanes end, however they do."""
+        self._endings.append(ending)
 
     def run(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
         """Task i runs on lane i (at most one a lane); an exception in any of them is raised here."""

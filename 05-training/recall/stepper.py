@@ -3,7 +3,7 @@
 What decides the numbers of a step is here, in `objective.py` and in `curriculum.py`. It writes nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from chronos.architecture.tape import backward
 from chronos.memory.recall.net import RecallNet
 from chronos.tokenization.words import WordTokenizer
+from chronos.training import forked
 from chronos.training.config import RunConfig
 from chronos.training.lanes import Lanes
 from chronos.training.optimizer import Rules
@@ -35,32 +36,37 @@ class Learned:
 
     loss: float
     parts: dict[str, float]
-    right: np.ndarray
-    kinds: tuple[str, ...]
+    right: list[bool]
+    kinds: list[str]
     tokens: int
 
 
 class LivesStepper(Updater):
     """`stepper()` does one step and returns its loss, learning rate and norm, and how the curriculum stands.
 
-    The gradient is the mean over lanes; the result depends on the seed and on the number of lanes alone.
+    The gradient is the mean over lanes; the result depends on the seed and the number of lanes alone. Where
+    processes can be forked each lane is one, from the first step until the lanes end.
     """
 
     def __init__(
         self, net: RecallNet, config: RunConfig, source: LifeSource, tokenizer: WordTokenizer, lanes: Lanes
     ):
+        if lanes.count > 1 and forked.possible():
+            forked.share(net.parameters().values())
         super().__init__(net, config.train, lanes, RECALL)
         self.recall, self.source = config.recall, source
         self.packer = source.packer(tokenizer, net.config.hops)
         self.curriculum = Curriculum(config.recall)
+        self._forked: forked.Forked | None = None
 
     def __call__(self) -> dict[str, Any]:
-        events, repeat = self.curriculum.events, self.curriculum.repeat(self.config.seed, self.step)
-        practice = self.curriculum.practice
-        found = self.each(self._lane, [(repeat, practice)] * self.lanes.count)
+        curriculum = self.curriculum
+        events, repeat = curriculum.events, curriculum.repeat(self.config.seed, self.step)
+        asked = {"step": self.step, "events": events, "repeat": repeat, "practice": curriculum.practice}
+        found = [Learned(**told) for told in self._each_lane(asked)]
         row = {"loss": float(np.mean([one.loss for one in found])), **self.update()}
         row |= {name: float(np.mean([one.parts[name] for one in found])) for name in found[0].parts}
-        right = np.concatenate([one.right for one in found])
+        right = np.array([right for one in found for right in one.right])
         kinds = np.array([kind for one in found for kind in one.kinds])
         row["right"] = float(right.mean())
         row["stage"], row["read"] = events, sum(one.tokens for one in found)
@@ -71,15 +77,25 @@ class LivesStepper(Updater):
         )
         return row
 
-    def _lane(self, lane: int, how: tuple[float, dict[str, float]]) -> Learned:
-        """Lives, their loss, and its gradient, which stays in the lane's replica."""
-        key = (self.config.seed, self.step, lane)
-        events, (repeat, practice) = self.curriculum.events, how
-        batch = self.packer.pack(self.source.lives(self.step, lane, events, practice), key)
+    def _each_lane(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        every = [asked] * self.lanes.count
+        if self.lanes.count == 1 or not forked.possible():
+            return self.each(self._lane, every)
+        if self._forked is None:
+            self._forked = forked.Forked(self.parameters, self._lane)
+            self.lanes.at_end(self._forked.close)
+        return self._forked.run(every)
+
+    def _lane(self, lane: int, asked: dict[str, Any]) -> dict[str, Any]:
+        """What was `Learned` from lives, and the gradient, which stays in the lane's replica."""
+        events, practice = asked["events"], asked["practice"]
+        key = (self.config.seed, asked["step"], lane)
+        batch = self.packer.pack(self.source.lives(asked["step"], lane, events, practice), key)
         rng = np.random.default_rng(key)
         net = self.replicas[lane]
         gate = net.config.gate and events >= self.recall.gate_events
-        value, parts = objective.loss(net, batch, self.recall, repeat=repeat, gate=gate, rng=rng)
+        value, parts = objective.loss(net, batch, self.recall, repeat=asked["repeat"], gate=gate, rng=rng)
         loss = float(value.data)
         backward(value, np.full_like(value.data, 1 / self.lanes.count))
-        return Learned(loss, parts, parts.pop("right"), batch.kinds, batch.tokens)
+        right = parts.pop("right").tolist()
+        return asdict(Learned(loss, parts, right, list(batch.kinds), batch.tokens))
