@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from chronos.console import UsageError, say, warn_without_effect
+from chronos.console import UsageError, say, table, warn_without_effect
 from chronos.settings import artifacts
 
 SUITE = {  # flag → its default; they say what is asked, and mean nothing for a text
@@ -27,6 +27,10 @@ def register(subparsers: Any) -> None:
     what.add_argument(
         "--data", type=Path, metavar="PATH",
         help="loss on a text, a folder, rows (.txt .md .json .jsonl), or token shards of the same tokenizer",
+    )  # fmt: skip
+    what.add_argument(
+        "--recall", type=Path, metavar="FOLDER",
+        help="a folder of lives, such as `chronos data recall` makes: read into a memory, and asked",
     )  # fmt: skip
     what.add_argument("--suite", choices=("cairo",), help="lives are read once, and questions asked")
     _suite_flags(evaluate.add_argument_group("of --suite cairo"))
@@ -68,20 +72,35 @@ def run_eval(args: argparse.Namespace) -> dict[str, Any]:
     """Measure a model on a text, or ask it about lives."""
     if args.suite is not None:
         return _run_suite(args)
-    from chronos.evaluation.find_model import find_model
-    from chronos.evaluation.held_out import evaluate
-
     flags = [f"--{name}" for name in (*SUITE, "conditions", "out-dir")]
     warn_without_effect(args.given, flags, "it belongs to --suite cairo")
     paths = args.model_path or [None]
     if len(paths) > 1:
-        raise UsageError("a text is read by one model", where="--model-path", got=len(paths))
+        raise UsageError("several models need --suite", where="--model-path", got=len(paths))
+    if args.recall is not None:
+        return _ask_folder(paths[0], args.recall)
+    from chronos.evaluation.find_model import find_model
+    from chronos.evaluation.held_out import evaluate
+
     loaded = find_model(paths[0])
     found = evaluate(loaded.model, loaded.tokenizer, args.data)
     say(
         f"{found['nats_per_token']:.4f} nats/token, {found['bits_per_byte']:.4f} bits/byte on "
         f"{found['tokens']:,} tokens, {found['bytes']:,} bytes"
     )
+    return found
+
+
+def _ask_folder(model: Path | None, folder: Path) -> dict[str, Any]:
+    """Read and ask the lives of a folder, and print the share of right answers by kind."""
+    from chronos.evaluation.find_model import default_model_path
+    from chronos.evaluation.live.folder import ask_folder
+    from chronos.memory.recall import load_recaller
+
+    found = ask_folder(load_recaller(model or default_model_path()), folder)
+    rows = [(kind, of["n"], f"{100 * of['accuracy']:.1f}") for kind, of in found["by_kind"].items()]
+    rows.append(("all", found["n"], f"{100 * found['accuracy']:.1f}"))
+    table("right answers", ("kind", "questions", "right %"), rows)
     return found
 
 

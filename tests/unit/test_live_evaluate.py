@@ -361,13 +361,13 @@ def example(load_tool):
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [
-        ((), 2, "one of the arguments --data --suite is required"),
+        ((), 2, "one of the arguments --data --recall --suite is required"),
         (("--data", "x.txt", "--suite", "cairo"), 2, "not allowed with argument"),
         (("--suite", "carro"), 2, "did you mean 'cairo'"),
         (("--suite", "cairo", "--conditions", "none"), 2, "no such condition 'none'"),
         (("--suite", "cairo", "--lives", "0"), 1, "lives must be at least 1, got 0"),
         (("--suite", "cairo", "--model-path", "nothing"), 1, "no model here"),
-        (("--data", "x.txt", "--model-path", "a", "--model-path", "b"), 2, "a text is read by one model"),
+        (("--data", "x.txt", "--model-path", "a", "--model-path", "b"), 2, "several models need --suite"),
         (("--data", "x.txt", "--model-path", "a", "--lives", "3"), 1, "--lives has no effect"),
     ],
 )
