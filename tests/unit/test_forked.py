@@ -1,4 +1,4 @@
-"""Lanes as processes: gradients as they should be, one clear line when one fails or dies, and none left over."""
+"""Lanes as processes: their gradients, one clear line when one fails or dies, and none left over."""
 
 import os
 import signal

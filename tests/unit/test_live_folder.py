@@ -55,11 +55,6 @@ def test_each_question_knows_what_came_before_it(tmp_path):
     assert kinds == {"where": (3, 1.0), "odd": (1, 0.0), "how": (1, 1.0)}
     assert found["n"] == 5
     assert [asked[0] for asked in model.asked] == [("Where?",), ("And now?",), ("Here?", "There?"), ("How?",)]
-        ("Where?",),
-        ("And now?",),
-        ("Here?", "There?"),
-        ("How?",),
-    ]
     assert [until - now for _, now, until in model.asked] == [1] * 4
     first = model.asked[0][2]
     assert [until - first for _, _, until in model.asked[:3]] == [0, HOUR, 2 * HOUR]
