@@ -23,14 +23,6 @@ from chronos.settings import artifacts, machine
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = ("models", "lives", "questions", "right %", "without unknown", "weakest kind", "written %")
-    "models",
-    "lives",
-    "questions",
-    "right %, all kinds",
-    "without unknown",
-    "weakest kind",
-    "written %",
-)
 UNSEEN = {"values": "held-out", "templates": "held-out"}
 
 
