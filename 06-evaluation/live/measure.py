@@ -8,17 +8,18 @@ under --out-dir, so that a killed run goes on. It trains nothing.
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from chronos.console import ChronosError, table
 from chronos.evaluation.live.conditions import ALL, ON
 from chronos.evaluation.live.content import build
-from chronos.evaluation.live.evaluate import Suite, evaluate
+from chronos.evaluation.live.evaluate import RECORDS, Suite, evaluate
 from chronos.evaluation.live.records import read
 from chronos.evaluation.live.told import Lives
 from chronos.files import write_json
+from chronos.memory.recall import load_recaller
 from chronos.settings import artifacts, machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -78,8 +79,23 @@ def measured(models: dict[str, Sequence[Path]], folder: Path, large: bool) -> li
     for i, case in enumerate(cases(large)):
         if models[case.models]:
             suite = Suite(tuple(models[case.models]), case.lives, case.conditions)
-            rows.append([case.name, *row(case, evaluate(suite, folder / f"{i:02}"))])
+            rows.append([case.name, *row(case, _records(suite, folder / f"{i:02}"))])
     return rows
+
+
+def _records(suite: Suite, folder: Path) -> Path:
+    """The records of a suite: those that are there, if these models were asked just that, else new ones."""
+    records = folder / RECORDS
+    if records.is_dir():
+        about = read(records).about
+        asked = [about["weights"][seed]["file"] for seed in sorted(about["weights"], key=int)]
+        if about["asked"] == asdict(suite.lives) and asked == [_identity(path) for path in suite.models]:
+            return records
+    return evaluate(suite, folder)
+
+
+def _identity(model: Path) -> str:
+    return load_recaller(model).identity["model"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
