@@ -10,10 +10,10 @@ _BREAK, _NOTHING, _ALONE = np.uint32(BREAK), np.uint32(NOTHING), np.uint32(ALONE
 _TOP = np.uint64(54)  # the highest ten bits of a word's number say where among the wanted to look for it
 
 
-def word_lengths(lengths, words, at, allowed, letters, wanted, holding):
+def word_lengths(lengths, words, at, allowed, letters, wanted, holding, marks):
     hits = np.zeros(len(wanted), np.int64)
     tables = (letters, _plain(letters), wanted, _tops(wanted), hits)
-    _lengths(lengths, words, at, allowed, *tables, holding)
+    _lengths(lengths, words, at, allowed, *tables, holding, marks)
 
 
 def word_scores(scores, words, at, allowed, letters, wanted, worth, k, b, mean):
@@ -38,12 +38,16 @@ def _tops(wanted):
 
 
 @jit
-def _lengths(lengths, words, at, allowed, letters, plain, wanted, tops, hits, holding):
+def _lengths(lengths, words, at, allowed, letters, plain, wanted, tops, hits, holding, marks):
     for i in range(at.shape[0]):
         if allowed[i]:
             lengths[i] = _count(words, at[i], letters, plain, wanted, tops, hits)
+            mark = 0
             for w in range(hits.shape[0]):
-                holding[w] += hits[w] > 0
+                if hits[w]:
+                    holding[w] += 1
+                    mark |= 1 << w
+            marks[i] = mark
 
 
 @jit

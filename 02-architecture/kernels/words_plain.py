@@ -36,17 +36,18 @@ def word_numbers(text: str, letters: np.ndarray) -> Iterator[int]:
 
 def word_lengths(
     lengths: np.ndarray, words: np.ndarray, at: np.ndarray, allowed: np.ndarray, letters: np.ndarray,
-    wanted: np.ndarray, holding: np.ndarray,
+    wanted: np.ndarray, holding: np.ndarray, marks: np.ndarray,
 ) -> None:  # fmt: skip
     """How many words each of n events has, in place, lengths (n,); of those not `allowed` (n,) uint8, 0.
 
     words: all stored words, uint8; at (n,) int64: where those of each event begin, two lengths before token
-    ids and text (the layout of the store). wanted (W,) uint64, rising; holding (W,) int64 rises by the
-    number of events that hold each.
+    ids and text (the layout of the store). wanted (W ≤ 32,) uint64, rising. In place, too: holding (W,) int64
+    rises by the number of events that hold each; marks (n,) uint32, a bit for each that the event holds.
     """
     for i in np.flatnonzero(allowed):
         lengths[i], hits = _hits(words, int(at[i]), letters, wanted)
         holding += hits > 0
+        marks[i] = int((hits > 0) @ (1 << np.arange(len(wanted))))
 
 
 def word_scores(

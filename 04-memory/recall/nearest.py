@@ -22,7 +22,7 @@ from chronos.tokenization.units import MARK
 
 K, B = 1.2, 0.4  # how soon a repeated word counts no more, and how much a long event is marked down
 BLOCK = 8192  # events read at once
-MOST = 64  # different words of a question that are looked for, the first
+MOST = 32  # different words of a question that are looked for, the first
 _IDEOGRAPHS = ((0x2E80, 0xA4CF), (0xF900, 0xFAFF))  # written without spaces: each is a word by itself
 
 
@@ -50,49 +50,53 @@ def nearest(
     over the question's words, f: how often w stands in e. It is BM25 (Robertson and Zaragoza 2009), but that
     rarity counts twice, for the question and for the event. DamageError for a damaged event.
     """
-    scores = word_scores(store, question, end=end, since=since, until=until, sources=sources)
-    if not len(scores) or top < 1:
+    mask = allowed(store, since=since, until=until, sources=None if sources is None else list(sources))[:end]
+    different = dict.fromkeys(word_numbers(question, letters()))
+    wanted = np.array(sorted(islice(different, MOST)), np.uint64)
+    if top < 1 or not len(wanted) or not mask.any():
         return ()
-    tried = min(8 * top, len(scores))
-    ids = np.flatnonzero((scores > 0) & (scores >= np.partition(scores, -tried)[-tried]))
+    ids, scores = _best(store, mask, wanted, 8 * top)
     found: dict[str, Near] = {}
-    for i in ids[np.lexsort((-ids, -scores[ids]))].tolist():
-        event = store.event(i)
-        found.setdefault(event.text, Near(i, event.time, event.source, event.text, float(scores[i])))
+    for at in np.lexsort((-ids, -scores)).tolist():
+        event = store.event(int(ids[at]))
+        found.setdefault(event.text, Near(event.id, event.time, event.source, event.text, float(scores[at])))
         if len(found) == top:
             break
     return tuple(found.values())
 
 
-def word_scores(
-    store: StoreReader, question: str, *, end: int | None = None, since: int | None = None,
-    until: int | None = None, sources: Sequence[str] | None = None,
-) -> np.ndarray:  # fmt: skip
-    """The scores of `nearest` (N,) float32, 0 for what may not be seen; (0,) where there is nothing to see.
+def _best(
+    store: StoreReader, mask: np.ndarray, wanted: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Ids and scores (n,) float32 of events, in no order, the `most` best among them; none of score 0.
 
-    Two passes over the words as they lie on disk: how many events hold each, then what that is worth.
+    One pass over all words as they lie on disk tells which event holds which. Then only those are looked at
+    again whose words, however often they stood there, could score enough: no f / (f + …) reaches 1.
     """
-    mask = allowed(store, since=since, until=until, sources=None if sources is None else list(sources))[:end]
-    different = dict.fromkeys(word_numbers(question, letters()))
-    wanted = np.array(sorted(islice(different, MOST)), np.uint64)
-    if not len(wanted) or not mask.any():
-        return np.zeros(0, np.float32)
     words, packed = np.frombuffer(store.words, np.uint8), store.records["packed"]
-    scores, holding = np.zeros(len(mask), np.float32), np.zeros(len(wanted), np.int64)
-
-    def blocks():
-        for start in range(0, len(mask), BLOCK):
-            part = slice(start, min(start + BLOCK, len(mask)))
-            yield scores[part], words, begins(packed[part]), mask[part], letters(), wanted
-
-    for block in blocks():
-        kernels.word_lengths(*block, holding)
+    lengths, marks = np.zeros(len(mask), np.float32), np.zeros(len(mask), np.uint32)
+    holding = np.zeros(len(wanted), np.int64)
+    for start in range(0, len(mask), BLOCK):
+        part = slice(start, min(start + BLOCK, len(mask)))
+        at = begins(packed[part])
+        kernels.word_lengths(lengths[part], words, at, mask[part], letters(), wanted, holding, marks[part])
     N = int(np.count_nonzero(mask))
-    mean = max(float(scores.sum(dtype=np.float64)) / N, 1.0)
     worth = np.log1p((N - holding + 0.5) / (holding + 0.5)) ** 2
-    for block in blocks():
-        kernels.word_scores(*block, worth / worth.sum(), K, B, mean)
-    return scores
+    worth, mean = worth / worth.sum(), max(float(lengths.sum(dtype=np.float64)) / N, 1.0)
+
+    def scored(ids: np.ndarray) -> np.ndarray:
+        scores = np.zeros(len(ids), np.float32)
+        seen = np.ones(len(ids), np.uint8)
+        kernels.word_scores(scores, words, begins(packed[ids]), seen, letters(), wanted, worth, K, B, mean)
+        return scores
+
+    bounds = np.zeros(len(mask), np.float32)
+    for w in range(len(wanted)):
+        bounds += np.float32(worth[w]) * ((marks >> np.uint32(w)) & np.uint32(1)).astype(np.float32)
+    most = min(most, len(bounds))
+    least = scored(np.argpartition(-bounds, most - 1)[:most]).min()
+    ids = np.flatnonzero((bounds > 0) & (bounds >= least))
+    return ids, scored(ids)
 
 
 @cache

@@ -13,7 +13,7 @@ from chronos.memory.episodes.store import EventStore
 from chronos.memory.recall import Moment, Recaller, nearest, recaller
 from chronos.memory.recall.answers import AsStored
 from chronos.memory.recall.config import RecallConfig
-from chronos.memory.recall.nearest import B, K, letters, word_scores
+from chronos.memory.recall.nearest import B, K, letters
 from chronos.memory.recall.net import RecallNet
 from chronos.tokenization.words import WordTokenizer
 
@@ -63,7 +63,8 @@ def test_scores_are_the_formula(store):
     for one in told:
         f, long = Counter(one), K * (1 - B + B * len(one) / mean)
         expected.append(sum(rarity[w] * f[w] / (f[w] + long) for w in asked) / sum(rarity.values()))
-    assert word_scores(store, question) == pytest.approx(expected, rel=1e-5)
+    found = {one.id: one.score for one in nearest.nearest(store, question, len(TOLD))}
+    assert found == pytest.approx({i: score for i, score in enumerate(expected) if score}, rel=1e-5)
 
 
 @pytest.mark.parametrize("ids", [None, [[1, 300, 2**31]] * len(MANY)])
@@ -79,10 +80,10 @@ def test_the_fast_twins_count_as_the_plain_ones(tmp_path, ids):
         found = []
         for module, kind in ((words_plain, np.float64), (words_fast, np.float32)):
             lengths, holding = np.zeros(len(MANY), kind), np.zeros(len(wanted), np.int64)
-            module.word_lengths(lengths, *some, holding)
-            scores = lengths.copy()
+            marks, scores = np.zeros(len(MANY), np.uint32), np.zeros(len(MANY), kind)
+            module.word_lengths(lengths, *some, holding, marks)
             module.word_scores(scores, *some, np.arange(1.0, len(wanted) + 1), 1.2, 0.4, 5.0)
-            found.append((lengths, holding, scores))
+            found.append((lengths, holding, marks, scores))
         for slow, fast in zip(*found):
             assert slow == pytest.approx(fast, rel=1e-6)
         assert found[0][1].all() and not found[0][0][3]  # every wanted word stands somewhere
@@ -137,9 +138,20 @@ def test_of_equals_the_newest_and_each_text_once(tmp_path):
 
 
 def test_blocks_change_nothing(store, monkeypatch):
-    whole = word_scores(store, "the squire and the captain")
+    whole = nearest.nearest(store, "the squire and the captain", 5)
     monkeypatch.setattr(nearest, "BLOCK", 2)
-    assert word_scores(store, "the squire and the captain").tolist() == whole.tolist() != [0] * 5
+    assert nearest.nearest(store, "the squire and the captain", 5) == whole != ()
+
+
+def test_what_is_passed_over_could_not_be_among_the_best(tmp_path):
+    """Two hundred events of rare and common words, some often: the three best of all, by the formula."""
+    rng = np.random.default_rng(4)
+    told = [" ".join(f"w{n}" for n in rng.zipf(1.3, rng.integers(1, 30)) % 40) + f" e{i}" for i in range(200)]
+    with stored(tmp_path / "state", told) as store:
+        for n in range(2, 38):
+            question = f"w0 w1 w{n} w{n + 1}"
+            every = nearest.nearest(store, question, 200)
+            assert nearest.nearest(store, question) == every[:3]
 
 
 # ---- beside an answer --------------------------------------------------------------------------------------
