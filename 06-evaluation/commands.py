@@ -14,6 +14,7 @@ SUITE = {  # flag → its default; they say what is asked, and mean nothing for 
     "events": 10_000, "lives": 2, "questions": 240, "seed": 900, "language": "en", "templates": "seen",
     "values": "seen", "changes": "announced",
 }  # fmt: skip
+CAIRO = [*(f"--{name}" for name in SUITE), "--conditions"]
 
 
 def register(subparsers: Any) -> None:
@@ -32,8 +33,16 @@ def register(subparsers: Any) -> None:
         "--recall", type=Path, metavar="FOLDER",
         help="a folder of lives, such as `chronos data recall` makes: read into a memory, and asked",
     )  # fmt: skip
-    what.add_argument("--suite", choices=("cairo",), help="lives are read once, and questions asked")
+    what.add_argument(
+        "--suite", choices=("cairo", "quotes"),
+        help="cairo: lives are read once, and questions asked; quotes: novels, and which sentence is shown",
+    )  # fmt: skip
     _suite_flags(evaluate.add_argument_group("of --suite cairo"))
+    quotes = evaluate.add_argument_group("of --suite quotes")
+    quotes.add_argument("--texts", type=Path, metavar="DIR", help="the folder with the novels")
+    quotes.add_argument(
+        "--asked", type=Path, nargs="+", metavar="FILE", help="questions about a novel, a .json file each"
+    )
     evaluate.set_defaults(run=run_eval)
 
     report = subparsers.add_parser("report", help="the report of a run or of a memory: JSON, Markdown, HTML")
@@ -65,15 +74,19 @@ def _suite_flags(group: Any) -> None:
         "--conditions", default="all", metavar="NAMES",
         help="all, main, or names between commas: on, off, reset, shuffled, another life …",
     )  # fmt: skip
-    group.add_argument("--out-dir", type=Path, metavar="DIR", help="where records and stores go")
+    group.add_argument(
+        "--out-dir", type=Path, metavar="DIR", help="where records and stores go, or quotes.json"
+    )
 
 
 def run_eval(args: argparse.Namespace) -> dict[str, Any]:
     """Measure a model on a text, or ask it about lives."""
+    if args.suite == "quotes":
+        return _run_quotes(args)
+    warn_without_effect(args.given, ("--texts", "--asked"), "it belongs to --suite quotes")
     if args.suite is not None:
         return _run_suite(args)
-    flags = [f"--{name}" for name in (*SUITE, "conditions", "out-dir")]
-    warn_without_effect(args.given, flags, "it belongs to --suite cairo")
+    warn_without_effect(args.given, [*CAIRO, "--out-dir"], "it belongs to --suite")
     paths = args.model_path or [None]
     if len(paths) > 1:
         raise UsageError("several models need --suite", where="--model-path", got=len(paths))
@@ -118,6 +131,24 @@ def _run_suite(args: argparse.Namespace) -> dict[str, Any]:
     found = summary(evaluate(suite, folder, keep=args.out_dir is not None))
     show(found)
     say(f"records: {found['records']}; `chronos report --live {found['records']}` makes the report")
+    return found
+
+
+def _run_quotes(args: argparse.Namespace) -> dict[str, Any]:
+    """Ask about novels, and print how often the right sentence is shown."""
+    from chronos.evaluation.find_model import default_model_path
+    from chronos.evaluation.live.quotes import evaluate
+
+    warn_without_effect(args.given, CAIRO, "it belongs to --suite cairo")
+    if args.texts is None or not args.asked:
+        raise UsageError("--suite quotes needs --texts and --asked")
+    paths = args.model_path or [default_model_path()]
+    if len(paths) > 1:
+        raise UsageError("novels are read by one model", where="--model-path", got=len(paths))
+    folder = args.out_dir or artifacts() / "06-evaluation" / "quotes"
+    found = evaluate(paths[0], args.texts, args.asked, folder)
+    table("The sentence that answers is among them", found["columns"], found["rows"])
+    say(f"result: {folder / 'quotes.json'}")
     return found
 
 

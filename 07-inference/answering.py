@@ -28,7 +28,7 @@ class Asker:
     """A model and a memory: `ask(question)`, `ask_all(questions)`.
 
     `now` (µs; None for the model's own choice, the end of the memory) and `filters` (since, until, sources)
-    hold for all questions; `top` memories are told of each answer.
+    hold for all questions; `top` memories are told of each answer, and so many of the nearest of others.
     """
 
     def __init__(self, recaller: Any, store: Any, now: int | None, filters: dict[str, Any], top: int = 3):
@@ -37,14 +37,18 @@ class Asker:
         self.known: frozenset[str] | None = None  # the scripts of the memory, once somebody asks
 
     def ask(self, question: str) -> dict[str, Any]:
-        """{"question", "answer", "known", "as_of", "memories": [{"id", "t", "text", "weight", …}]}."""
+        """{"question", "answer", "known", "as_of", "memories": [{"id", "text", "weight", …}], "nearest"}.
+
+        nearest: where nothing was recalled, or not enough, events that share words with the question: {"id",
+        "t", "text", "score", …}.
+        """
         return self.ask_at([question], self.now)[0]
 
     def ask_at(self, questions: Sequence[str], now: int | None) -> list[dict[str, Any]]:
         """Several questions of one time. ChronosError for one without a word."""
         for question in questions:
             self._check(question)
-        answers = self.recaller.ask(self.store, questions, now, **self.filters)
+        answers = self.recaller.ask(self.store, questions, now, near=self.top, **self.filters)
         return [self._plain(*pair) for pair in zip(questions, answers, strict=True)]
 
     def ask_all(self, path: Path) -> dict[str, Any]:
@@ -99,13 +103,18 @@ class Asker:
         cited = [self._memory(one) for one in answer.memories[: self.top]]
         text = answer.text if answer.text.strip() else DONT_KNOW
         told = {"question": question, "answer": text, "known": answer.known, "as_of": answer.as_of}
-        return {**told, "memories": cited}
+        nearest = [self._event(one) | {"score": one.score} for one in answer.nearest]
+        return {**told, "memories": cited, "nearest": nearest}
 
     def _memory(self, cited: Any) -> dict[str, Any]:
-        """A cited event. `t` is the hour of the life, `time` microseconds, `date` both for people."""
+        """A cited event."""
+        return self._event(cited) | {"weight": cited.weight, "hop": cited.hop}
+
+    def _event(self, one: Any) -> dict[str, Any]:
+        """An event. `t` is the hour of the life, `time` microseconds, `date` both for people."""
         return {
-            "id": cited.id, "t": step(cited.time, self.origin), "source": cited.source, "text": cited.text,
-            "weight": cited.weight, "hop": cited.hop, "time": cited.time, "date": written(cited.time),
+            "id": one.id, "t": step(one.time, self.origin), "source": one.source, "text": one.text,
+            "time": one.time, "date": written(one.time),
         }  # fmt: skip
 
 

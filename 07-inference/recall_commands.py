@@ -126,12 +126,16 @@ def _told(found: dict[str, Any], asker: Any, args: argparse.Namespace) -> dict[s
     if args.json:
         return found
     say(printable(found["answer"]))
-    if found["known"] and found["memories"]:
-        rows = [
-            (when(m["time"], asker.origin), printable(m["text"]), f"{100 * m['weight']:.0f}%")
-            for m in found["memories"]
-        ]
-        table("It stands on", ("when", "what", "weight"), rows)
+    for title, name, number, form in (
+        ("It stands on", "memories", "weight", ".0%"),
+        ("Nearest in words, not recalled", "nearest", "score", ".2f"),  # no share of the stick, so no percent
+    ):
+        if found[name]:
+            rows = [
+                (when(m["time"], asker.origin), printable(m["text"]), format(m[number], form))
+                for m in found[name]
+            ]
+            table(title, ("when", "what", number), rows)
     return found
 
 

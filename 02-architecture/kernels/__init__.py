@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from chronos.architecture.kernels import dsa_plain, kda_plain, novelty_plain, plain, ragged_plain, stick_plain
+from chronos.architecture.kernels import (
+    dsa_plain,
+    kda_plain,
+    novelty_plain,
+    plain,
+    ragged_plain,
+    stick_plain,
+    words_plain,
+)
 from chronos.console import ChronosError
 
 _wanted = os.environ.get("CHRONOS_KERNELS", "fast")
@@ -23,10 +31,18 @@ def _choose(name: str, slow_home: ModuleType = plain) -> Callable[..., Any]:
     slow = getattr(slow_home, name)
     if _wanted == "plain":
         return slow
-    from chronos.architecture.kernels import dsa_fast, fast, kda_fast, novelty_fast, ragged_fast, stick_fast
+    from chronos.architecture.kernels import (
+        dsa_fast,
+        fast,
+        kda_fast,
+        novelty_fast,
+        ragged_fast,
+        stick_fast,
+        words_fast,
+    )
 
     homes = {plain: fast, kda_plain: kda_fast, dsa_plain: dsa_fast, stick_plain: stick_fast}
-    homes |= {ragged_plain: ragged_fast, novelty_plain: novelty_fast}
+    homes |= {ragged_plain: ragged_fast, novelty_plain: novelty_fast, words_plain: words_fast}
     quick = getattr(homes[slow_home], name)
 
     def kernel(first: np.ndarray, *rest: Any) -> Any:
@@ -70,5 +86,6 @@ recall_words, mark_shares = (_choose(name, ragged_plain) for name in ("recall_wo
 recall_words_backward = _choose("recall_words_backward", ragged_plain)
 mark_shares_backward = _choose("mark_shares_backward", ragged_plain)
 novelty = _choose("novelty", novelty_plain)
+word_lengths, word_scores = (_choose(name, words_plain) for name in ("word_lengths", "word_scores"))
 
 KERNELS = tuple(name for name, value in globals().items() if callable(value) and hasattr(plain, name))

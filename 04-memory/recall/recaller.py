@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from chronos.memory.episodes.reader import StoreReader
 from chronos.memory.episodes.store import EventStore
 from chronos.memory.recall.answers import AsStored, Cited, answer_all, cited, clock_of
 from chronos.memory.recall.gate import WINDOW, Costs, Writing, costs, stacked
+from chronos.memory.recall.nearest import Near, nearest
 from chronos.memory.recall.net import RecallNet
 from chronos.memory.recall.packing import ragged
 from chronos.memory.recall.storememory import WHOLE, StoreMemory, Without
@@ -53,13 +54,17 @@ class IngestStats:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, whether it is one ("I don't know" is none), what it stands on, and the time it is about."""
+    """An answer, whether it is one ("I don't know" is none), what it stands on, and the time it is about.
+
+    nearest: events that share words with the question. They were not recalled, and no answer stands on them.
+    """
 
     text: str
     known: bool
     memories: tuple[Cited, ...]
     as_of: int | None
     reads: tuple[AsStored, ...] = ()
+    nearest: tuple[Near, ...] = ()
 
 
 class Recaller:
@@ -151,30 +156,53 @@ class Recaller:
     def ask(
         self, store: StoreReader | None, questions: Sequence[str], now: int | None = None, *,
         since: int | None = None, until: int | None = None, sources: Sequence[str] | None = None,
-        without: Without = WHOLE,
+        without: Without = WHOLE, near: int = 0,
     ) -> list[Answer]:  # fmt: skip
         """Answer questions, asked at `now` (microseconds; default: the time of the newest event).
 
-        since ≤ time < until and `sources` filter what may be remembered; `without` switches parts off. A
-        store of None is an empty memory. ChronosError for a question without words.
+        since ≤ time < until and `sources` filter what may be remembered; `without` switches parts off. Of a
+        question that was not answered, or whose answer overlooks a word, up to `near` events nearest in words
+        are told. A store of None is an empty memory. ChronosError for a question without words.
         """
         if not questions:
             return []
         if bare := [text for text in questions if not len(self.tokenizer.encode(text))]:
             raise ChronosError("a question needs a word", got=ascii(bare[0][:40]))
         clock = clock_of(store, now)
-        memory = StoreMemory(
-            self.net, self.tokenizer, store, clock, since=since, until=until, sources=sources, without=without
-        )
+        filters: dict[str, Any] = {"since": since, "until": until, "sources": sources}
+        memory = StoreMemory(self.net, self.tokenizer, store, clock, without=without, **filters)
         with no_grad():
             found = list(answer_all(self.net, self.tokenizer, memory, questions, clock))
         answers = []
-        for text, known, as_of, reads in found:
+        for question, (text, known, as_of, reads) in zip(questions, found, strict=True):
             memories = cited(store, reads) if known and store is not None else ()
-            answers.append(Answer(text, known, memories, as_of, tuple(reads)))
+            beside: tuple[Near, ...] = ()
+            if near and store is not None:
+                end = int(store.cuts([clock.now if as_of is None else as_of])[0])
+                beside = self._near(store, question, memories, near, end=end, **filters)
+            answers.append(Answer(text, known, memories, as_of, tuple(reads), beside))
         if store is not None:
             store.used(sorted({one.id for answer in answers for one in answer.memories}))
         return answers
+
+    def _near(
+        self, store: StoreReader, question: str, memories: Sequence[Cited], top: int, **seen: Any
+    ) -> tuple[Near, ...]:  # fmt: skip
+        """The nearest events; where something is cited, only if one says a word that it overlooks.
+
+        A word that the model never learned has no meaning to it but its spelling. If nothing cited says it,
+        but another event does, then the answer passes over what the question is about.
+        """
+        if not memories:
+            return nearest(store, question, top, **seen)
+        overlooked = self._unlearned([question]) - self._unlearned(one.text for one in memories)
+        found = nearest(store, question, top, **seen) if overlooked else ()
+        return found if overlooked & self._unlearned(one.text for one in found) else ()
+
+    def _unlearned(self, texts: Iterable[str]) -> set[int]:
+        """The words of some texts that are not in the vocabulary, without marks."""
+        words = self.tokenizer.unknown(texts)
+        return {i for i, word in words.items() if word[0].isalnum()}
 
 
 def source_number(name: str) -> int:

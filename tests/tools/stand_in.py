@@ -3,6 +3,7 @@
 It keys an event by its words, and answers with the last word of the newest event that shares one.
 """
 
+import dataclasses
 import itertools
 import json
 import re
@@ -17,6 +18,7 @@ from chronos.memory import recall
 from chronos.memory.bookmark import Bookmark
 from chronos.memory.episodes.store import EventStore
 from chronos.memory.recall import Answer, Cited, IngestStats, Moment
+from chronos.memory.recall.nearest import nearest
 
 WIDTH = 64
 
@@ -60,10 +62,14 @@ class StandIn:
         store.flush({cursor_name: mark.cursor(count, done=True)})
         return IngestStats(count, count, store.disk_bytes(), count / (time.perf_counter() - began))
 
-    def ask(self, store, questions, now=None, *, since=None, until=None, sources=None):
+    def ask(self, store, questions, now=None, *, since=None, until=None, sources=None, near=0):
         self.calls.append((list(questions), now, since, until, sources))
         held = [store.event(i) for i in range(len(store)) if store.alive[i]][::-1]
-        return [self.answer(held, question) for question in questions]
+        answers = [self.answer(held, question) for question in questions]
+        return [
+            one if one.known else dataclasses.replace(one, nearest=nearest(store, question, near))
+            for one, question in zip(answers, questions)
+        ]
 
     def answer(self, held, question):
         found = [one for one in held if words(one.text) & words(question)]

@@ -40,6 +40,20 @@ def test_one_question(diary, chronos, stand_in):
 def test_nothing_fits(diary, chronos):
     found = chronos("query", "--question", "Who won?")
     assert (found["answer"], found["known"], found["memories"]) == ("I don't know", False, [])
+    assert found["nearest"] == []
+
+
+def test_what_is_nearest_in_words_stands_under_an_answer_that_is_none(diary, chronos, capsys):
+    """ "cat" is too short a word for the stand-in to recall."""
+    found = chronos("query", "--question", "Whose cat?")
+    (one,) = found["nearest"]
+    assert (found["answer"], found["known"], found["memories"]) == ("I don't know", False, [])
+    assert (one["id"], one["text"], one["date"]) == (1, "My cat is called Mishmish.", "2024-05-03")
+    assert 0 < one["score"] < 1 and "weight" not in one
+    assert cli.main(["query", "--state", "state", "--model-path", "model", "--question", "Whose cat?"]) == 0
+    first, title, *_ = capsys.readouterr().out.splitlines()
+    assert (first, title.strip()) == ("I don't know", "Nearest in words, not recalled")
+    assert chronos("query", "--question", "Whose cat?", "--top", "0")["nearest"] == []
 
 
 def test_filters_and_the_time_reach_the_model(diary, chronos, stand_in):
