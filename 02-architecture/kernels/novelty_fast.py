@@ -34,13 +34,14 @@ def _novelty(keys, words, nats, near, least, recent_keys, recent_words, recent_n
             if _dot(recent_keys[at], keys[i]) >= near:
                 newest = at
                 break
-        total = ZERO
+        total, after = ZERO, 0
         for w in range(W):
             known = False
-            if newest >= 0:
-                for v in range(W):
+            if newest >= 0 and words[i, w] >= 0:
+                for v in range(after, W):
                     if recent_words[newest, v] == words[i, w]:
-                        known = True
+                        known, after = True, v + 1
+                        break
             if not known:
                 total += nats[i, w]
         new[i] = total

@@ -14,10 +14,11 @@ def novelty(
     """Events in their order: new nats of each (N,) float32; the newest written one about the same (N,), −1.
 
     keys (N, K) of unit length; words (N, W) int64, −1 for none, with their costs nats (N, W). Of an event,
-    the words cost nothing that stand in the newest of the written events whose key has a cosine of `near`
-    or more with its own. What costs more than `least` in all is written: into the ring of the last R written
-    events, recent_keys (R, K), recent_words (R, W), recent_names (R,), their place among these N (−1 for
-    those of earlier calls), and count (1,), how many were written in all.
+    the words cost nothing that stand, in the same order, in the newest of the written events whose key has a
+    cosine of `near` or more with its own: "from Giza to Maadi" does not say "from Maadi to Giza". What costs
+    more than `least` in all is written: into the ring of the last R written events, recent_keys (R, K),
+    recent_words (R, W), recent_names (R,), their place among these N (−1 for those of earlier calls), and
+    count (1,), how many were written in all.
     """
     N, R = len(keys), len(recent_keys)
     new, like = np.zeros(N, np.float32), np.full(N, -1, np.int64)
@@ -29,10 +30,12 @@ def novelty(
             if recent_keys[at] @ keys[i] >= near:
                 newest = at
                 break
-        known = set(recent_words[newest].tolist()) if newest >= 0 else set()
-        new[i] = sum(
-            (np.float32(cost) for word, cost in zip(words[i], nats[i]) if word not in known), np.float32(0)
-        )
+        rest = recent_words[newest].tolist() if newest >= 0 else []
+        for word, cost in zip(words[i].tolist(), nats[i]):
+            if word >= 0 and word in rest:
+                rest = rest[rest.index(word) + 1 :]
+            else:
+                new[i] += cost
         like[i] = recent_names[newest] if newest >= 0 else -1
         if new[i] > least:
             at = int(count[0]) % R

@@ -1,7 +1,7 @@
 """Surprise decides what is written: an event that says nothing which the memory does not know is let go.
 
 Words are salient where they may be what somebody asks for (learned), and cost what the network would not have
-guessed. What the most recent event about the same thing said costs nothing. It reads no file.
+guessed. What the most recent event about the same thing said, in that order, costs nothing. It reads no file.
 """
 
 from collections.abc import Sequence

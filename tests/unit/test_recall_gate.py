@@ -49,6 +49,13 @@ def test_what_the_newest_event_of_its_kind_said_is_not_written():
     assert like.tolist() == [-1, -1, 0, 0, 3, 1]
 
 
+def test_the_same_words_in_another_order_say_something_else():
+    said = life((HOME, (7, 8)), (HOME, (8,)), (HOME, (8, 7)), (HOME, (7,)), (HOME, (8, 7)), (HOME, (7, 8)))
+    nats, like = novelty(said)  # from 7 to 8, in 8, from 8 to 7, in 7, the same again, and back
+    assert nats.tolist() == [4, 0, 2, 0, 0, 2]
+    assert like.tolist() == [-1, 0, 0, 2, 2, 2]
+
+
 def test_what_says_nothing_is_not_written_and_nothing_stands_for_it():
     said = life((HOME, ()), (HOME, (7,)), (HOME, ()))
     nats, like = novelty(said)
