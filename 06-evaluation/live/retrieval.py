@@ -64,15 +64,6 @@ class BM25:
         return sorted(scores, key=lambda i: (-scores[i], i))[:top]
 
 
-def recall_at(found: Sequence[Sequence[int]], right: Sequence[int]) -> float:
-    """The share of questions whose right text is among those found for it. ChronosError without questions."""
-    if not right or len(found) != len(right):
-        raise ChronosError(
-            "as many answers as questions, and one at least", got=f"{len(found)}, {len(right)}"
-        )
-    return sum(one in among for one, among in zip(right, found)) / len(right)
-
-
 def place_of(texts: Sequence[str], begins: str) -> int:
     """Which of the texts begins so; ChronosError where none does, or several do."""
     found = [i for i, text in enumerate(texts) if text.startswith(begins)]
