@@ -7,15 +7,19 @@ import json
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from chronos import native
 from chronos.cli import main
 from chronos.console import ChronosError
 from chronos.data.cairo.life import Life
+from chronos.evaluation.find_model import shipped_model_path
 from chronos.evaluation.live import baselines as baselines_module
 from chronos.evaluation.live import report as report_module
 from chronos.evaluation.live.baselines import TextReader
 from chronos.evaluation.live.evaluate import Suite, evaluate
+from chronos.evaluation.live.interview import Interview, weights_of
 from chronos.evaluation.live.records import read
 from chronos.evaluation.live.report import write_live_report
 from chronos.evaluation.live.texts import TextInterview, text_interviews
@@ -23,7 +27,7 @@ from chronos.evaluation.live.told import Lives, Told
 from chronos.memory.config import ModelConfig
 from chronos.memory.model import Model
 from chronos.memory.modeldir import load_model, parameter_count, save_model
-from chronos.memory.recall import save_recaller
+from chronos.memory.recall import load_recaller, save_recaller
 from chronos.memory.recall.config import RecallConfig
 from chronos.memory.recall.net import RecallNet
 from chronos.tokenization.tokenizer import CharTokenizer
@@ -201,3 +205,14 @@ def test_the_command_takes_them(models, tmp_path, capsys):
 
 def test_they_are_named_in_one_order(models):
     assert list(text_interviews((models["then"], models["gpt"]), LIVES)) == ["gpt", "then"]
+
+
+def test_quantized_weights_are_counted_and_watched(tmp_path):
+    shipped = shipped_model_path()
+    shape = Interview(1, shipped, LIVES, tmp_path).shape
+    net = load_recaller(shipped).net
+    packed = [weight for _, weight in net.named() if isinstance(weight, native.QuantTensor)]
+    assert shape["parameters"] > sum(np.prod(weight.shape) for weight in packed) > 1_000_000
+    before = weights_of(net)
+    object.__setattr__(packed[0], "data", packed[0].data ^ 1)
+    assert weights_of(net) != before
