@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from chronos import native
+from chronos.architecture.tape import no_grad
 from chronos.cli import main
 from chronos.console import ChronosError
 from chronos.data.cairo.life import Life
 from chronos.evaluation.find_model import shipped_model_path
 from chronos.evaluation.live import baselines as baselines_module
 from chronos.evaluation.live import report as report_module
-from chronos.evaluation.live.baselines import TextReader
+from chronos.evaluation.live.baselines import TextReader, bytes_in_use, carried
 from chronos.evaluation.live.evaluate import Suite, evaluate
 from chronos.evaluation.live.interview import Interview, weights_of
 from chronos.evaluation.live.records import read
@@ -32,6 +33,7 @@ from chronos.memory.recall.config import RecallConfig
 from chronos.memory.recall.net import RecallNet
 from chronos.tokenization.tokenizer import CharTokenizer
 from chronos.tokenization.words import WordTokenizer
+from chronos.training.config import resolve
 
 LIVES = Lives(events=40, lives=2, questions=8, seed=40)
 SHORT = ("on", "majority")
@@ -216,3 +218,16 @@ def test_quantized_weights_are_counted_and_watched(tmp_path):
     before = weights_of(net)
     object.__setattr__(packed[0], "data", packed[0].data ^ 1)
     assert weights_of(net) != before
+
+
+def test_the_baselines_have_the_size_of_the_model_that_remembers():
+    """Parameters within 1%; bytes of a full window within a tenth of a store of 10,000 events."""
+    net = load_recaller(shipped_model_path()).net
+    for preset in SHAPES:
+        run = resolve(experiment=f"{preset}-lives", environment={})
+        model = Model(replace(run.model, vocabulary=run.tokenizer.vocab), seed=0)
+        assert model.config.preset == preset
+        assert parameter_count(model) == pytest.approx(parameter_count(net), rel=0.01)
+        with no_grad():
+            state = model(np.zeros((1, run.model.context), np.int64)).state
+        assert bytes_in_use(state, carried(model)) == pytest.approx(1_250_000, rel=0.1)
