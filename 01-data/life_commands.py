@@ -28,8 +28,10 @@ def register(actions: Any) -> None:
     cairo.add_argument("--first", type=int, default=1, help="the time of the first event")
     cairo.set_defaults(run=run_cairo)
 
-    recall = actions.add_parser("recall", help="a recall task of the literature, as lives and documents")
-    recall.add_argument("--task", required=True, help="mqar, needle, copying or babi")
+    recall = actions.add_parser(
+        "recall", help="a recall task of the literature, or short lives in Cairo, as lives and documents"
+    )
+    recall.add_argument("--task", required=True, help="mqar, needle, copying, babi or cairo")
     recall.add_argument("--n", type=int, help="how many lives (default: 1000; needle 10 a cell; babi all)")
     recall.set_defaults(run=run_recall, overrides=[])
     recall.epilog = "The task's own settings follow as key=value, such as pairs=8 or path=FOLDER."

@@ -14,7 +14,7 @@ SUITE = {  # flag → its default; they say what is asked, and mean nothing for 
     "events": 10_000, "lives": 2, "questions": 240, "seed": 900, "language": "en", "templates": "seen",
     "values": "seen", "changes": "announced",
 }  # fmt: skip
-CAIRO = [*(f"--{name}" for name in SUITE), "--conditions"]
+CAIRO = [*(f"--{name}" for name in SUITE), "--conditions", "--baseline-path"]
 
 
 def register(subparsers: Any) -> None:
@@ -75,6 +75,10 @@ def _suite_flags(group: Any) -> None:
         help="all, main, or names between commas: on, off, reset, shuffled, another life …",
     )  # fmt: skip
     group.add_argument(
+        "--baseline-path", type=Path, action="append", default=[], metavar="DIR",
+        help="a language model (gpt, then) trained on short lives as texts, asked the same; repeatable",
+    )  # fmt: skip
+    group.add_argument(
         "--out-dir", type=Path, metavar="DIR", help="where records and stores go, or quotes.json"
     )
 
@@ -126,7 +130,8 @@ def _run_suite(args: argparse.Namespace) -> dict[str, Any]:
     from chronos.evaluation.live.told import Lives
 
     lives, conditions = Lives(**{name: getattr(args, name) for name in SUITE}), chosen(args.conditions)
-    suite = Suite(tuple(args.model_path or [default_model_path()]), lives, conditions)
+    models = tuple(args.model_path or [default_model_path()])
+    suite = Suite(models, lives, conditions, tuple(args.baseline_path))
     folder = args.out_dir or artifacts() / "06-evaluation" / "cairo"
     found = summary(evaluate(suite, folder, keep=args.out_dir is not None))
     show(found)

@@ -14,7 +14,7 @@ from typing import Any
 
 from chronos.console import ChronosError, Progress
 from chronos.data.lives import LivesWriter
-from chronos.data.tasks import babi, copying, mqar, needle
+from chronos.data.tasks import babi, copying, mqar, needle, short_lives
 from chronos.data.tasks.arrays import ArrayFiles
 from chronos.data.tasks.example import Example, require
 from chronos.files import atomic_directory, sha256_file, write_json
@@ -37,6 +37,9 @@ TASKS = {
     "needle": Task(needle.examples, needle.Options, "a needle in a haystack, by length and depth"),
     "copying": Task(copying.examples, copying.Options, "selective copying: what was to be remembered?"),
     "babi": Task(babi.examples, babi.Options, "the stories of bAbI, from their files"),
+    "cairo": Task(
+        short_lives.examples, short_lives.Options, "short lives in Cairo, each sentence with its time"
+    ),
 }
 
 

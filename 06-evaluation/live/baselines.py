@@ -7,6 +7,7 @@ Train one on short lives as texts: `chronos data recall --task cairo`, `chronos 
 trains nothing and judges nothing; it is asked as in training and answers greedily, up to the line's end.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -29,12 +30,13 @@ LINE_END = b"\n"
 
 @dataclass(frozen=True)
 class Heard:
-    """A state (of one row) after a life: tokens read, the events in its window, bytes of it in use."""
+    """A state (of one row) after a life: tokens read, the events in its window, bytes in use, seconds."""
 
     state: State
     tokens: int
     window: int
     bytes: int
+    seconds: float
 
 
 class TextReader:
@@ -42,13 +44,14 @@ class TextReader:
 
     Attention sees what fits into `context` with a question and its answer. Where the model has KDA, a life is
     read from its beginning in windows one after the other: KDA's state goes on from window to window, what
-    attention kept does not. Otherwise only the last window is read.
+    attention kept does not. Otherwise only the last window is read. Dates are told in `language`.
     """
 
-    def __init__(self, loaded: Loaded):
+    def __init__(self, loaded: Loaded, language: str = "en"):
         if not loaded.model.config.causal:
-            raise ChronosError("a bidirectional model does not answer", where=loaded.path)
-        self.model, self.tokenizer = loaded.model, loaded.tokenizer
+            mend = "give a model that was trained with model.causal=true"
+            raise ChronosError("a bidirectional model does not answer", where=loaded.path, mend=mend)
+        self.model, self.tokenizer, self.language = loaded.model, loaded.tokenizer, language
         self.name = loaded.model.config.preset
         self.carried = carried(loaded.model)
         self.heard: Heard | None = None
@@ -76,6 +79,7 @@ class TextReader:
         """Read events, as many as `room` tokens of attention (and KDA's state) hold."""
         if not events:
             raise ChronosError("nothing was told before the question", mend="ask later")
+        begun = time.perf_counter()
         parts = list(self._windows(events, room))
         state, tokens = None, 0
         with no_grad(), Progress(len(parts), f"reading with {self.name}", unit="windows") as bar:
@@ -84,15 +88,16 @@ class TextReader:
                 state = self.model(ids[None], before).state
                 tokens += len(ids)
                 bar.update(i + 1)
-        return Heard(state, tokens, parts[-1][0], bytes_in_use(state, self.carried))
+        seconds = time.perf_counter() - begun
+        return Heard(state, tokens, parts[-1][0], bytes_in_use(state, self.carried), seconds)
 
-    def figures(self) -> dict[str, int]:
-        """Parameters; of the last reading: tokens, events in attention's window, bytes of state in use."""
+    def figures(self) -> dict[str, float]:
+        """Parameters; of the last reading: tokens, events in attention's window, bytes of state in use, s."""
         if self.heard is None:
             raise ChronosError("nothing has been read yet", mend="ask for answers first")
         heard = self.heard
         told = {"tokens": heard.tokens, "window_events": heard.window, "state_bytes": heard.bytes}
-        return {"parameters": parameter_count(self.model), **told}
+        return {"parameters": parameter_count(self.model), **told, "read_s": heard.seconds}
 
     def _room(self, question: int) -> int:
         """Tokens of a window, with so many for a question and what an answer may need left over."""
@@ -103,8 +108,10 @@ class TextReader:
 
         Without KDA there is just that one.
         """
+        if not self.carried:
+            events = events[-room:]  # what cannot be in the window need not be counted
         cuts, stop = [len(events)], len(events)
-        lengths = [len(self.tokenizer.encode(event.text + "\n")) for event in timed(events)]
+        lengths = [len(self.tokenizer.encode(event.text + "\n")) for event in timed(events, self.language)]
         while stop > 0:
             start, total = stop, DATE  # the first sentence of a window tells its date
             while start > 0 and total + lengths[start - 1] <= room:
@@ -123,7 +130,8 @@ class TextReader:
             yield stop - start, self._ids(events[start:stop])
 
     def _ids(self, events: Sequence[Event]) -> np.ndarray:
-        return np.asarray(self.tokenizer.encode("".join(event.text + "\n" for event in timed(events))))
+        text = "".join(event.text + "\n" for event in timed(events, self.language))
+        return np.asarray(self.tokenizer.encode(text))
 
     def _say(self, prompts: Sequence[np.ndarray]) -> list[str]:
         """What the model adds to each prompt up to the end of the line, the likeliest token each time."""

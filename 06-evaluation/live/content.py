@@ -21,8 +21,8 @@ CONDITIONS = {
     "as-of off": "the time found in the question is ignored",
     "majority": "no model: always the most common answer of the kind",
     "last 512 words": "no model: a perfect reader of the last 512 words",
-    "gpt": "the gpt baseline",
-    "then": "the preset then: recurrent state and sparse attention",
+    "gpt": "no store: a Transformer that sees the last tokens",
+    "then": "no store: recurrent state over the whole life, sparse attention to its last tokens",
 }
 ABLATIONS = ("off", "reset", "shuffled", "another life", "hop 2 off", "as-of off")
 

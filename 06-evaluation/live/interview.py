@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from chronos.architecture.layers import Module
 from chronos.console import ChronosError
 from chronos.data.cairo.values import language_of
 from chronos.data.lives import Question, is_right
@@ -23,6 +24,7 @@ from chronos.evaluation.live.told import Lives, Told
 from chronos.files import atomic_directory
 from chronos.memory.episodes.reader import StoreReader
 from chronos.memory.episodes.view import stats
+from chronos.memory.modeldir import parameter_count
 from chronos.memory.recall import Answer, IngestStats, Recaller, Without, load_recaller
 from chronos.memory.recall.modelfiles import PRESET
 
@@ -44,11 +46,12 @@ class Memory:
         return self.recaller.open_store(self.path)
 
     def figures(self) -> dict[str, float]:
-        """Of this reading: events a second, share of events written, bytes an event beside its text."""
+        """Of this reading: events/s, share of them written, bytes an event beside its text, and all bytes."""
         with self.open() as store:
             beside = stats(store)["beside_text"]
         written = self.read.written / self.read.events
-        return {"events_per_s": self.read.events_per_s, "written": written, "bytes_beside_text": beside}
+        told = {"events_per_s": self.read.events_per_s, "written": written, "bytes_beside_text": beside}
+        return told | {"state_bytes": self.read.bytes}
 
 
 class Interview:
@@ -61,10 +64,9 @@ class Interview:
     def __init__(self, seed: int, model: Path, lives: Lives, place: Path):
         self.seed, self.model, self.lives, self.place = seed, model, lives, place
         recaller = load_recaller(model)
-        config, numbers = recaller.net.config, recaller.net.parameters().values()
-        parameters = sum(weight.data.size for weight in numbers)
+        config, parameters = recaller.net.config, parameter_count(recaller.net)
         self.shape = {"preset": PRESET, "parameters": parameters, "hops": config.hops, "gate": config.gate}
-        self.sha256, self.weights = recaller.identity["model"], weights_of(recaller)
+        self.sha256, self.weights = recaller.identity["model"], weights_of(recaller.net)
         self.unchanged = True
         self._memories: dict[int, Memory] = {}
 
@@ -116,8 +118,8 @@ class Interview:
 
     def close(self) -> None:
         """Let go of the memories. ChronosError if a weight is not what it was, in memory or on disk."""
-        after = {weights_of(memory.recaller) for memory in self._memories.values()}
-        after.add(weights_of(load_recaller(self.model)))
+        after = {weights_of(memory.recaller.net) for memory in self._memories.values()}
+        after.add(weights_of(load_recaller(self.model).net))
         self.unchanged = after == {self.weights}
         if not self.unchanged:
             raise ChronosError("the weights changed while the model read and answered", where=self.model)
@@ -128,7 +130,7 @@ def _without_model(reader: str, told: Told) -> list[Row]:
     begun = time.perf_counter()
     given = without_model(reader, list(told.events()), told.questions)
     ms = 1000 * (time.perf_counter() - begun) / len(given)
-    return [_row(told, question, said, ms) for question, said in zip(told.questions, given)]
+    return [row_of(told, question, said, ms) for question, said in zip(told.questions, given)]
 
 
 def _asked(
@@ -141,16 +143,16 @@ def _asked(
         part = questions[start : start + TOGETHER]
         answers, ms = _ask(memory.recaller, store, part, clock.now, without)
         for question, answer in zip(part, answers):
-            row = _row(memory.told, question, answer.text, ms)
+            row = row_of(memory.told, question, answer.text, ms)
             rows.append(row | _recalled(answer, question, clock, store, condition))
         progress(len(rows))
     return rows
 
 
-def weights_of(recaller: Recaller) -> str:
-    """SHA-256 over names and values of all weights as they are in memory."""
+def weights_of(model: Module) -> str:
+    """SHA-256 over names and values of all weights, quantized or not, as they are in memory."""
     found = hashlib.sha256()
-    for name, weight in sorted(recaller.net.parameters().items()):
+    for name, weight in sorted(model.named()):
         found.update(f"{name} {weight.data.shape} ".encode() + weight.data.tobytes())
     return found.hexdigest()
 
@@ -164,8 +166,8 @@ def _ask(
     return answers, 1000 * (time.perf_counter() - begun) / len(asked)
 
 
-def _row(told: Told, question: Question, given: str, ms: float) -> Row:
-    """A row of an answer that stands on nothing."""
+def row_of(told: Told, question: Question, given: str, ms: float) -> Row:
+    """A row of an answer that stands on no event of a store, and took so many milliseconds."""
     names = ("question", "kind", "t", "age", "overwrites", "answer", "accept")
     row = {name: getattr(question, name) for name in names}
     row |= {"events": len(told), "language": language_of(question.question), "given": given}

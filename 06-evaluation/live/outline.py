@@ -5,6 +5,7 @@
 
 from typing import Any
 
+from chronos.console import duration
 from chronos.evaluation.live.content import ABLATIONS, kinds_of
 from chronos.evaluation.live.pictures import TITLES
 from chronos.evaluation.live.tally import AGES, OVERWRITES, bucket_names
@@ -29,7 +30,11 @@ def headline(report: dict[str, Any]) -> str:
         f"are right (95% interval {_interval(on)}, {seeds}, {on['n']:,} questions, those that nobody can "
         "answer left out)."
     )
-    others = {"off": "With the memory off it is", "majority": "The most common answer of each kind reaches"}
+    others = {
+        "off": "With the memory off it is",
+        "majority": "The most common answer of each kind reaches",
+        "gpt": "A gpt without a store, which sees its last tokens, reaches",
+    }
     for name, words in others.items():
         if name in main:
             told += f" {words} {_percent(main[name]['accuracy'])}."
@@ -61,6 +66,7 @@ def outline(
     sections = [
         _totals(report, pictures, drawable, microscope),
         _sizes(report, pictures),
+        _held(report),
         _kinds(report, pictures),
         _buckets(report, pictures, "age", "How long ago", AGES),
         _buckets(report, pictures, "overwrites", "How often overwritten", OVERWRITES),
@@ -115,6 +121,24 @@ def _sizes(report: dict[str, Any], pictures: list[str]) -> Section:
         told = [f"{_percent(cell['accuracy'])} ({_interval(cell)})" if cell else "" for cell in cells]
         section.rows.append((name, *told))
     section.text.append("The share of right answers without “unknown”, and its 95% interval.")
+    return section
+
+
+def _held(report: dict[str, Any]) -> Section:
+    """What the model and each baseline are and hold; nothing where there is no baseline."""
+    about, section = report["about"], Section("At what size")
+    if not (baselines := about.get("baselines")):
+        return section
+    section.text.append(
+        "State is what is kept after a life was read: a store with its texts, or the arrays of a network. A "
+        "window is what attention still sees when questions are asked; means over the lives."
+    )
+    section.columns = ("condition", "parameters", "bytes of state", "window", "reading a life")
+    on = {**about, **about["model"], "read_s": report["main"] / about["events_per_s"]}
+    for name, told in {"on": on, **baselines}.items():
+        window = f"{told['window_events']:,.0f} events" if "window_events" in told else "all that is written"
+        sizes = (f"{told[part]:,.0f}" for part in ("parameters", "state_bytes"))
+        section.rows.append((name, *sizes, window, duration(told["read_s"])))
     return section
 
 
@@ -220,13 +244,15 @@ def _origin(report: dict[str, Any]) -> Section:
     """What it takes to make the records again."""
     rows = [("seeds of training", ", ".join(map(str, report["seeds"]))), ("lives", f"{report['lives']:,}")]
     for name, value in report["about"].items():
-        pairs = value.items() if isinstance(value, dict) else [(None, value)]
-        rows += [(name if inner is None else f"{name}: {inner}", _plain(told)) for inner, told in pairs]
+        rows += _plain(name, value)
     return Section("How to make it again", columns=("what", "value"), rows=rows)
 
 
-def _plain(value: Any) -> str:
-    return f"{value:,}" if type(value) in (int, float) else str(value)
+def _plain(name: str, value: Any) -> list[tuple[str, str]]:
+    """A value as rows, an object as one row a field: (names of the way there, text)."""
+    if isinstance(value, dict):
+        return [row for inner, told in value.items() for row in _plain(f"{name}: {inner}", told)]
+    return [(name, f"{value:,}" if type(value) in (int, float) else str(value))]
 
 
 def _drawn(pictures: list[str], name: str) -> list[tuple[str, str]]:

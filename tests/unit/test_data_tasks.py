@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from chronos.console import ChronosError
+from chronos.data.cairo.reader import Reader
 from chronos.data.decoding import DamageError
 from chronos.data.documents import read_documents
-from chronos.data.lives import read_events, read_lives, score
+from chronos.data.lives import is_right, read_events, read_lives, score
 from chronos.data.tasks import needle
 from chronos.data.tasks.example import IGNORED, word
 from chronos.data.tasks.registry import TASKS, examples, write_task
 
-GENERATED = ("mqar", "needle", "copying")
+GENERATED = ("mqar", "needle", "copying")  # by what stands in this folder alone
+ALL = (*GENERATED, "cairo")
 
 
 def texts(told) -> list[tuple[str, ...]]:
@@ -144,12 +146,12 @@ def test_the_same_bytes_everywhere(tmp_path, name):
     assert total == PINNED[name]
 
 
-@pytest.mark.parametrize("name", GENERATED)
+@pytest.mark.parametrize("name", ALL)
 def test_a_longer_run_begins_like_a_shorter(name):
     assert texts(examples(name, seed=3, n=4)) == texts(islice(examples(name, seed=3, n=50), 4))
 
 
-@pytest.mark.parametrize("name", GENERATED)
+@pytest.mark.parametrize("name", ALL)
 def test_splits_and_seeds_share_nothing(name):
     small = {"lengths": "16"} if name == "needle" else {}
     told = [
@@ -176,6 +178,24 @@ def test_the_folder(tmp_path):
         document = example.document("x")
         assert row == {"text": document.text, "untrained": [list(pair) for pair in document.untrained]}
     assert len(list(read_documents(tmp_path / "out" / "documents.jsonl"))) == 7
+
+
+@pytest.mark.parametrize("language", ["en", "mixed"])
+def test_short_lives_as_texts_are_whole_in_the_folder(tmp_path, language):
+    """Without the times in front a reader of lives answers everything; with them it is what is trained on."""
+    stats = write_task("cairo", tmp_path / "out", seed=6, n=30, least="8", most="24", language=language)
+    assert stats["options"]["most"] == 24 and stats["questions"]["rows"] == 30 * 8
+    documents = list(read_documents(tmp_path / "out" / "documents.jsonl"))
+    for (events, questions), document in zip(read_lives(tmp_path / "out"), documents, strict=True):
+        reader = Reader()
+        for event in events:
+            time, text = re.fullmatch(r"(\d+)(?:, [^:]+)?: (.+)", event.text).groups()
+            assert int(time) == event.t and document.text.count(event.text + "\n") == 1
+            reader.read(dataclasses.replace(event, text=text))
+        for q in questions:
+            assert is_right(q, reader.answer(q.question, q.t)), q
+            assert f"\n{q.question} {q.answer}\n" in document.text
+    assert len(documents) == 30
 
 
 def test_a_folder_without_arrays(tmp_path):
