@@ -17,6 +17,7 @@ class RecallConfig:
     lower: layers within a sentence (`mixer` attention or kda); upper: layers over question, recalls and
     answer; hops: reads of the store, one after the other; key: numbers of an event's key. asked, answer:
     learned positions of a question and of an answer. `gate`: events that say nothing new are not written.
+    stranger: how much likelier (log-odds, at first) a word outside the vocabulary is a name to go by.
     unknown: how a question is answered that the memory has no answer to, the first where nothing is said.
     """
 
@@ -33,6 +34,7 @@ class RecallConfig:
     answer: int = 16
     mixer: str = "attention"
     gate: bool = False
+    stranger: float = 0.0
     unknown: tuple[str, ...] = ("I don't know", "لا أعرف")
 
     def __post_init__(self) -> None:

@@ -117,8 +117,13 @@ class RecallNet(Module):
         h = self._lower(words, at, 0, sentences.ends)
         last = apply(ops.TakeRows, h, index=np.maximum(sentences.ends - 1, 0))
         pooled = _pooled(self.key_pool(h), h, sentences.ends)
-        names = self.name(_pooled(self.name_pool(h), words, sentences.ends))
+        names = self._named(self.name_pool(h), words, sentences)
         return h, apply(ops.UnitRows, apply(ops.Add, self.key(apply(ops.Add, last, pooled)), names))
+
+    def _named(self, scores: Tensor, words: Tensor, told: Ragged) -> Tensor:
+        """What a sentence or question names (n, K), by its words alone: strangers count for more."""
+        strange = (told.values >= self.config.vocabulary)[:, None] * np.float32(self.config.stranger)
+        return self.name(_pooled(apply(ops.Add, scores, Tensor(strange)), words, told.ends))
 
     def topics(self, sentences: Ragged, h: Tensor) -> Tensor:
         """What sentences are about (U, TOPIC), of unit length, from their states h (T, D) as they are."""
@@ -161,7 +166,7 @@ class RecallNet(Module):
                 y = self.norm(self.mix[i - 1](y, [question, *reading.recalls], index, each + 1, ends))
                 g = apply(ops.Reshape, apply(ops.Sigmoid, self.clock(y)), shape=shape)
                 reading.clocks.append(g)
-            names = self.name(_pooled(hop.name_pool(question), named, words.ends))
+            names = self._named(hop.name_pool(question), named, words)
             q = hop.query(apply(ops.Add, y, _pooled(hop.pool(question), question, words.ends)))
             q = apply(ops.Add, q, names)
             s, b = self._strictness(hop, y, shape)

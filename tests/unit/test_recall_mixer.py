@@ -1,4 +1,4 @@
-"""KDA within the sentences of the recall model: each sentence alone, causal, as large as attention.
+"""The lower stack of the recall model: KDA within sentences, and words outside the vocabulary as names to go by.
 
 Run it with `pytest tests/unit/test_recall_mixer.py`.
 """
@@ -129,3 +129,13 @@ def test_a_recall_model_with_it_learns_to_tell_two_sentences_apart():
                 p.grad = None
     assert h.data.shape == (9, 32) and np.isfinite(h.data).all()
     assert same < first - 0.2, (first, same)
+
+
+def test_strangers_are_what_sentences_go_by():
+    def alike(stranger: float) -> float:
+        """Cosine of the keys of two sentences that only differ in a word outside the vocabulary."""
+        net = RecallNet(RecallConfig(vocabulary=30, width=16, heads=2, key=8, stranger=stranger), 0)
+        _, keys = net.encode(ragged([np.array([6, 7, 2**61 + 1, 8]), np.array([6, 7, 2**61 + 2, 8])]))
+        return float(keys.data[0] @ keys.data[1])
+
+    assert alike(4.0) < alike(0.0) - 0.1
