@@ -1,4 +1,4 @@
-"""The lower stack of the recall model: KDA within sentences, and words outside the vocabulary as names to go by.
+"""The lower stack of the recall model: KDA within sentences, and strange words as names to go by.
 
 Run it with `pytest tests/unit/test_recall_mixer.py`.
 """
