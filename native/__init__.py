@@ -16,6 +16,7 @@ import numpy as np
 from chronos.console import ChronosError, warn
 from chronos.native import plain
 from chronos.native.blocks import BLOCK, BLOCK_BYTES, QuantTensor, check_type, check_width
+from chronos.native.scan import top_k
 from chronos.native.tokens import BpeEncoder, WordCounter, Words, learn_merges
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "matmul",
     "quantize",
     "set_threads",
+    "top_k",
 ]
 
 TYPES = tuple(BLOCK_BYTES)

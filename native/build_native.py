@@ -13,9 +13,10 @@ from cffi import FFI
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
+    *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
 )
-HEADERS = ("chronos_native.h", "pairs.h", "tokens.h")
+HEADERS = ("chronos_native.h", "pairs.h", "scan.h", "tokens.h")
 
 # What Python calls; chronos_native.h and tokens.h say what each does.
 # Pointers are to whole, contiguous arrays.
@@ -32,6 +33,17 @@ int chronos_set_threads(int n);
 int chronos_threads(void);
 const char *chronos_compiler(void);
 const char *chronos_sources(void);
+
+typedef struct { const uint8_t *at; size_t stride; } chronos_column;
+typedef struct {
+    chronos_column keys, scales, allowed, times, sources;
+    size_t n, width, q, k;
+    int bf16;
+    const void *queries;
+    int64_t since, until;
+    const uint8_t *wanted;
+} chronos_search;
+int chronos_scan(const chronos_search *search, int64_t *ids, void *scores);
 
 typedef struct chronos_cutter chronos_cutter;
 typedef struct chronos_bpe chronos_bpe;
@@ -67,6 +79,7 @@ void chronos_learner_export(const chronos_learner *learner, int32_t *merges);
 """
 
 PREAMBLE = """
+#include "scan.h"
 #include "tokens.h"
 #if defined(__clang__)
 static const char *chronos_compiler(void) { return "clang " __clang_version__; }
