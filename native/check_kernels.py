@@ -17,7 +17,8 @@ try:
 
     from chronos import native
     from chronos.console import table
-    from chronos.native import plain
+    from chronos.native import plain, scan
+    from chronos.native.check_scan import check_scan
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing}; run `make setup`, then `.venv/bin/python native/check_kernels.py`")
 
@@ -150,6 +151,9 @@ def main() -> int:
     rows, wrong = [], 0
     for name in compiled.isas():
         compiled.choose_isa(name)
+        cases, worst = check_scan(scan.compiled, np.random.default_rng(0), guarded)
+        wrong += not np.isfinite(worst)
+        rows.append((name, "int8, bf16", "scan", cases, "WRONG" if worst else "good, to the bit", ""))
         for qtype in native.TYPES:
             for check in checks:
                 rng = np.random.default_rng(0)

@@ -1,13 +1,23 @@
 /* Finding the k best of many keys without storing their scores: blocks of scores, a filter, small heaps.
- * No product is computed here: that is in a file for each ISA. Each thread that takes part keeps a heap for each
- * query; "better" is a total order (score, then the lower id), so the k best of all do not depend on which
- * thread saw which key. */
+ * No product is computed here: that is in a file for each ISA. Each thread that takes part keeps a heap for
+ * each query; "better" is a total order (score, then the lower id), so the k best of all do not depend on
+ * which thread saw which key. */
 #include "scan.h"
 
 #include <stdlib.h>
-#ifndef _WIN32
+
+#ifdef _WIN32 /* one thread: see pool.c */
+typedef int slot_flag;
+static int taken(slot_flag *f) { return (void)f, 0; }
+static void give_back(slot_flag *f) { (void)f; }
+static void let_others_run(void) {}
+#else
 #include <sched.h>
 #include <stdatomic.h>
+typedef atomic_flag slot_flag;
+static int taken(slot_flag *f) { return atomic_flag_test_and_set(f); }
+static void give_back(slot_flag *f) { atomic_flag_clear(f); }
+static void let_others_run(void) { sched_yield(); }
 #endif
 
 enum {
@@ -29,13 +39,12 @@ typedef struct {
 typedef struct {
     const chronos_search *s;
     const scan_kernels *kernels;
-    const uint8_t *queries; /* padded, float32 or int8 */
-    size_t q, query_bytes, task_rows;
-    int slots;
-    heap *heaps; /* (slots, q) */
-#ifndef _WIN32
-    atomic_flag *busy; /* (slots,) */
-#endif
+    size_t q, query_bytes, task_rows, slots;
+    uint8_t *queries; /* (q,) padded, float32 or int8; on a cache line of `memory` */
+    heap *heaps;      /* (slots, q) */
+    slot_flag *busy;  /* (slots,) */
+    found *rooms;     /* (slots, q, k): where the heaps lie */
+    void *memory;
 } scan;
 
 static int worse(found a, found b) { return a.score < b.score || (a.score == b.score && a.id > b.id); }
@@ -116,39 +125,32 @@ static void scan_block(const scan *c, heap *heaps, size_t start, size_t rows) {
     }
 }
 
-static int take_slot(scan *c) {
-#ifdef _WIN32
-    return 0;
-#else
-    for (;;) {
-        for (int i = 0; i < c->slots; i++)
-            if (!atomic_flag_test_and_set(c->busy + i))
+/* One for each thread that takes part: there is always one free, or about to be. */
+static size_t take_slot(scan *c) {
+    for (;; let_others_run())
+        for (size_t i = 0; i < c->slots; i++)
+            if (!taken(c->busy + i))
                 return i;
-        sched_yield();
-    }
-#endif
 }
 
 static void scan_task(void *context, size_t task) {
     scan *c = context;
     size_t start = task * c->task_rows, rest = c->s->n - start;
     size_t end = start + (rest < c->task_rows ? rest : c->task_rows);
-    int slot = take_slot(c);
+    size_t slot = take_slot(c);
     for (; start < end; start += SCAN_ROWS)
-        scan_block(c, c->heaps + (size_t)slot * c->q, start, end - start < SCAN_ROWS ? end - start : SCAN_ROWS);
-#ifndef _WIN32
-    atomic_flag_clear(c->busy + slot);
-#endif
+        scan_block(c, c->heaps + slot * c->q, start, end - start < SCAN_ROWS ? end - start : SCAN_ROWS);
+    give_back(c->busy + slot);
 }
 
 /* Queries first ... first + c->q, padded with zeros. */
-static void pad_queries(const scan *c, size_t first, uint8_t *padded) {
+static void pad_queries(const scan *c, size_t first) {
     const chronos_search *s = c->s;
     size_t bytes = s->width * (s->bf16 ? sizeof(float) : 1);
-    memset(padded, 0, c->q * c->query_bytes);
+    memset(c->queries, 0, c->q * c->query_bytes);
     for (size_t i = 0; i < c->q; i++) {
-        memcpy(padded + i * c->query_bytes, (const uint8_t *)s->queries + (first + i) * bytes, bytes);
-        float *f = (float *)(void *)(padded + i * c->query_bytes);
+        memcpy(c->queries + i * c->query_bytes, (const uint8_t *)s->queries + (first + i) * bytes, bytes);
+        float *f = (float *)(void *)(c->queries + i * c->query_bytes);
         for (size_t j = 0; s->bf16 && j < s->width; j++)
             f[j] = rounded_to_bf16(f[j]);
     }
@@ -158,8 +160,8 @@ static void pad_queries(const scan *c, size_t first, uint8_t *padded) {
 static void write_results(const scan *c, size_t i, int64_t *ids, int32_t *scores) {
     size_t k = c->s->k;
     heap *all = c->heaps + i;
-    for (int slot = 1; slot < c->slots; slot++) {
-        const heap *h = c->heaps + (size_t)slot * c->q + i;
+    for (size_t slot = 1; slot < c->slots; slot++) {
+        const heap *h = c->heaps + slot * c->q + i;
         for (size_t j = 0; j < h->held; j++)
             offer(all, k, h->best[j]);
     }
@@ -188,44 +190,43 @@ static const scan_kernels *chosen_kernels(void) {
     return &scan_portable;
 }
 
+/* Scratch memory for `most` queries at once; 0 if there is too little. */
+static int make_room(scan *c, size_t most) {
+    const size_t line = 64, k = c->s->k;
+    c->memory = malloc(most * c->query_bytes + line);
+    c->heaps = malloc(c->slots * most * sizeof *c->heaps);
+    c->rooms = malloc(c->slots * most * k * sizeof *c->rooms);
+    c->busy = calloc(c->slots, sizeof *c->busy);
+    if (!c->memory || !c->heaps || !c->rooms || !c->busy)
+        return 0;
+    c->queries = (uint8_t *)c->memory + (line - (uintptr_t)c->memory % line);
+    for (size_t i = 0; i < c->slots; i++)
+        give_back(c->busy + i);
+    return 1;
+}
+
 int chronos_scan(const chronos_search *s, int64_t *ids, void *scores) {
     if (s->width > SCAN_WIDTH)
         return CHRONOS_BAD_K;
     if (s->k == 0 || s->q == 0)
         return CHRONOS_OK;
-    scan c = {.s = s, .kernels = chosen_kernels(), .slots = chronos_threads()};
-    size_t most = s->q < QUERIES ? s->q : QUERIES, line = 64, slots = (size_t)c.slots;
+    scan c = {.s = s, .kernels = chosen_kernels(), .slots = (size_t)chronos_threads()};
+    size_t most = s->q < QUERIES ? s->q : QUERIES;
     c.query_bytes = (s->width + SCAN_PAD - 1) / SCAN_PAD * SCAN_PAD * (s->bf16 ? sizeof(float) : 1);
     c.task_rows = (TASK_BYTES / (s->keys.stride + 1) / SCAN_ROWS + 1) * SCAN_ROWS;
-    uint8_t *padded = malloc(most * c.query_bytes + line);
-    heap *heaps = calloc(slots * most, sizeof *heaps);
-    found *rooms = malloc(slots * most * s->k * sizeof *rooms);
-    void *busy = NULL;
-#ifndef _WIN32
-    busy = c.busy = calloc(slots, sizeof *c.busy);
-    int whole = padded && heaps && rooms && busy;
-    for (size_t i = 0; whole && i < slots; i++)
-        atomic_flag_clear(c.busy + i);
-#else
-    int whole = padded && heaps && rooms;
-#endif
-    if (whole) {
-        uint8_t *aligned = padded + (line - (uintptr_t)padded % line);
-        c.queries = aligned;
-        c.heaps = heaps;
-        for (size_t first = 0; first < s->q; first += most) {
-            c.q = s->q - first < most ? s->q - first : most;
-            for (size_t i = 0; i < slots * c.q; i++)
-                heaps[i] = (heap){0, rooms + i * s->k};
-            pad_queries(&c, first, aligned);
-            pool_run(scan_task, &c, (s->n + c.task_rows - 1) / c.task_rows);
-            for (size_t i = 0; i < c.q; i++)
-                write_results(&c, i, ids + (first + i) * s->k, (int32_t *)scores + (first + i) * s->k);
-        }
+    int whole = make_room(&c, most);
+    for (size_t first = 0; whole && first < s->q; first += most) {
+        c.q = s->q - first < most ? s->q - first : most;
+        for (size_t i = 0; i < c.slots * c.q; i++)
+            c.heaps[i] = (heap){0, c.rooms + i * s->k};
+        pad_queries(&c, first);
+        pool_run(scan_task, &c, (s->n + c.task_rows - 1) / c.task_rows);
+        for (size_t i = 0; i < c.q; i++)
+            write_results(&c, i, ids + (first + i) * s->k, (int32_t *)scores + (first + i) * s->k);
     }
-    free(padded);
-    free(heaps);
-    free(rooms);
-    free(busy);
+    free(c.memory);
+    free(c.heaps);
+    free(c.rooms);
+    free(c.busy);
     return whole ? CHRONOS_OK : CHRONOS_NO_MEMORY;
 }

@@ -45,17 +45,17 @@ def top_k(
     allowed: np.ndarray | None = None, times: np.ndarray | None = None, since: int | None = None,
     until: int | None = None, sources: np.ndarray | None = None, wanted: Iterable[int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """The k best keys of each query: ids (Q, k) int64 and scores (Q, k), best first, of equal ones the lower id.
+    """The k best keys of each query: ids (Q, k) int64, scores (Q, k), best first, of equal ones the lower id.
 
     int8 keys (N, D) take int8 queries (Q, D): the score is their product, int32, or with scales (N,) float32
-    float32(product) · scale. uint16 keys are the bits of bfloat16 and take float32 queries, which are rounded to
-    bfloat16; scan.h says in which order float32 sums are taken. A score that is NaN is never given. Where fewer
-    keys pass, ids are −1 and scores 0.
+    float32(product) · scale. uint16 keys are bits of bfloat16 and take float32 queries, which are rounded
+    to bfloat16; scan.h says in which order float32 sums are taken. A score that is NaN is never given. Where
+    fewer keys pass, ids are −1 and scores 0.
 
-    A key passes if allowed (N,) uint8 is not 0, since ≤ times (N,) int64 < until, and sources (N,) uint8 is one
-    of `wanted`. Keys and columns are read where they lie, with any distance between rows (a field of records, a
-    mapped file); the numbers of a key must lie side by side. Results depend on no number of threads. Raises
-    ChronosError for types and shapes that do not fit.
+    A key passes if allowed (N,) uint8 is not 0, since ≤ times (N,) int64 < until, and sources (N,) uint8 is
+    one of `wanted`. Keys and columns are read where they lie, with any distance between rows (a field of
+    records, a mapped file); the numbers of a key must lie side by side. The number of threads changes no
+    result. Raises ChronosError for types and shapes that do not fit.
     """
     keys, queries = _matrices(keys, queries)
     n = len(keys)
@@ -82,14 +82,14 @@ def top_k(
 def _engine():
     from chronos import native  # which imports this file
 
-    return _compiled if native.available() else scan_plain.best
+    return compiled if native.available() else scan_plain.best
 
 
-def _compiled(search: Search) -> tuple[np.ndarray, np.ndarray]:
+def compiled(search: Search) -> tuple[np.ndarray, np.ndarray]:
     """ids and scores (Q, k) by the C kernels. The interpreter runs on meanwhile."""
-    from chronos.native import compiled
+    from chronos.native import compiled as kernels
 
-    ffi, (n, width), q = compiled.ffi, search.keys.shape, len(search.queries)
+    ffi, (n, width), q = kernels.ffi, search.keys.shape, len(search.queries)
     ids = np.empty((q, search.k), np.int64)
     scores = np.empty(ids.shape, np.int32 if search.integers else np.float32)
     wanted = ffi.NULL if search.wanted is None else ffi.from_buffer("uint8_t[]", search.wanted)
@@ -103,7 +103,7 @@ def _compiled(search: Search) -> tuple[np.ndarray, np.ndarray]:
             "since": search.since, "until": search.until,
         },
     )  # fmt: skip
-    done = compiled.lib.chronos_scan(made, ffi.from_buffer("int64_t[]", ids), ffi.from_buffer(scores))
+    done = kernels.lib.chronos_scan(made, ffi.from_buffer("int64_t[]", ids), ffi.from_buffer(scores))
     if done:
         raise MemoryError("native: no memory for a search")
     return ids, scores
@@ -130,7 +130,8 @@ def _matrices(keys: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.nda
         raise ChronosError("queries of another type", where="top_k", expected=expected, got=queries.dtype)
     if queries.shape[1] != keys.shape[1] or keys.shape[1] > MOST_WIDTH:
         expected = f"(Q, {keys.shape[1]}), at most {MOST_WIDTH} wide"
-        raise ChronosError("keys and queries differ in width", where="top_k", expected=expected, got=queries.shape)
+        got = queries.shape
+        raise ChronosError("keys and queries differ in width", where="top_k", expected=expected, got=got)
     size = keys.shape[1] * keys.itemsize
     side_by_side = keys.shape[1] < 2 or keys.strides[1] == keys.itemsize
     if len(keys) > 1 and not (side_by_side and keys.strides[0] >= size):

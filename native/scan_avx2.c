@@ -81,8 +81,8 @@ INLINE void int8_rows(const int8_t *keys, size_t stride, size_t rows, size_t wid
     }
 }
 
-AVX2 static void int8_scores(const int8_t *keys, size_t stride, size_t rows, size_t width, const int8_t *query,
-                             int32_t *scores) {
+AVX2 static void int8_scores(const int8_t *keys, size_t stride, size_t rows, size_t width,
+                             const int8_t *query, int32_t *scores) {
     if (width == 64) /* worth a loop of its own */
         int8_rows(keys, stride, rows, 64, query, scores);
     else
@@ -112,26 +112,36 @@ INLINE __m256 bf16_key(const uint8_t *key, size_t width, const float *query) {
     return _mm256_add_ps(low, high);
 }
 
-AVX2 static void bf16_scores(const uint8_t *keys, size_t stride, size_t rows, size_t width, const float *query,
-                             float *scores) {
+INLINE void bf16_rows(const uint8_t *keys, size_t stride, size_t rows, size_t width, const float *query,
+                      float *scores) {
     for (size_t r = 0; r < rows; r += 8, keys += 8 * stride) {
         size_t left = rows - r;
         __m256 x[8];
 #pragma GCC unroll 8
         for (size_t p = 0; p < 8; p++) {
             const uint8_t *key = keys + (p < left ? p : left - 1) * stride;
-            _mm_prefetch((const char *)key + AHEAD, _MM_HINT_T0);
+            for (size_t line = 0; line < 2 * width; line += 64)
+                _mm_prefetch((const char *)key + AHEAD + line, _MM_HINT_T0);
             x[slot_of[p]] = bf16_key(key, width, query);
         }
         store(scores + r, left, fold(0, x));
     }
 }
 
+AVX2 static void bf16_scores(const uint8_t *keys, size_t stride, size_t rows, size_t width,
+                             const float *query, float *scores) {
+    if (width == 64)
+        bf16_rows(keys, stride, rows, 64, query, scores);
+    else
+        bf16_rows(keys, stride, rows, width, query, scores);
+}
+
 AVX2 static size_t above(const int32_t *scores, size_t rows, int32_t floor, uint16_t *places) {
     const __m256i below = _mm256_set1_epi32(floor - 1); /* floor is above INT32_MIN */
     size_t n = 0, r = 0;
     for (; r + 8 <= rows; r += 8) {
-        __m256i found = _mm256_cmpgt_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(scores + r)), below);
+        __m256i eight = _mm256_loadu_si256((const __m256i *)(const void *)(scores + r));
+        __m256i found = _mm256_cmpgt_epi32(eight, below);
         unsigned bits = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(found));
         for (; bits; bits &= bits - 1)
             places[n++] = (uint16_t)(r + (size_t)__builtin_ctz(bits));

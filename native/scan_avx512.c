@@ -42,7 +42,8 @@ INLINE __m512 fold(int integers, __m512 *x) {
     return sum_of(integers, _mm512_shuffle_ps(x[0], x[1], 0x88), _mm512_shuffle_ps(x[0], x[1], 0xdd));
 }
 
-/* vpdpbusd multiplies unsigned by signed bytes: keys are taken as key + 128, which adds 128 times the query's sum. */
+/* vpdpbusd multiplies unsigned by signed bytes: keys are taken as key + 128, which adds 128 times the sum of
+ * the query. */
 INLINE __m512i int8_key(const int8_t *key, size_t width, const int8_t *query) {
     const __m512i flip = _mm512_set1_epi8(-128);
     __m512i sum = _mm512_setzero_si512();
@@ -78,8 +79,8 @@ INLINE void int8_rows(const int8_t *keys, size_t stride, size_t rows, size_t wid
     }
 }
 
-AVX512 static void int8_scores(const int8_t *keys, size_t stride, size_t rows, size_t width, const int8_t *query,
-                               int32_t *scores) {
+AVX512 static void int8_scores(const int8_t *keys, size_t stride, size_t rows, size_t width,
+                               const int8_t *query, int32_t *scores) {
     if (width == 64) /* one load a key: worth a loop of its own */
         int8_rows(keys, stride, rows, 64, query, scores);
     else
@@ -120,8 +121,8 @@ INLINE void bf16_rows(const uint8_t *keys, size_t stride, size_t rows, size_t wi
     }
 }
 
-AVX512 static void bf16_scores(const uint8_t *keys, size_t stride, size_t rows, size_t width, const float *query,
-                               float *scores) {
+AVX512 static void bf16_scores(const uint8_t *keys, size_t stride, size_t rows, size_t width,
+                               const float *query, float *scores) {
     if (width == 64)
         bf16_rows(keys, stride, rows, 64, query, scores);
     else
@@ -133,7 +134,8 @@ AVX512 static size_t above(const int32_t *scores, size_t rows, int32_t floor, ui
     size_t n = 0;
     for (size_t r = 0; r < rows; r += 16) {
         __mmask16 there = rows - r < 16 ? (__mmask16)((1u << (rows - r)) - 1) : 0xffff;
-        unsigned found = _mm512_mask_cmpge_epi32_mask(there, _mm512_maskz_loadu_epi32(there, scores + r), least);
+        __m512i some = _mm512_maskz_loadu_epi32(there, scores + r);
+        unsigned found = _mm512_mask_cmpge_epi32_mask(there, some, least);
         for (; found; found &= found - 1)
             places[n++] = (uint16_t)(r + (size_t)__builtin_ctz(found));
     }

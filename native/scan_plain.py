@@ -44,8 +44,8 @@ def passes(search, cut: slice) -> np.ndarray:
 def rounded_to_bf16(x: np.ndarray) -> np.ndarray:
     """float32 to the nearest bfloat16, ties to even, as float32; a NaN stays one."""
     bits = np.ascontiguousarray(x, np.float32).view(np.uint32).astype(np.uint64)
-    near = ((bits + 0x7FFF + (bits >> np.uint64(16) & np.uint64(1))) & np.uint64(0xFFFF0000)).astype(np.uint32)
-    return np.where(np.isnan(x), x, near.view(np.float32))
+    near = bits + 0x7FFF + (bits >> np.uint64(16) & np.uint64(1)) & np.uint64(0xFFFF0000)
+    return np.where(np.isnan(x), x, near.astype(np.uint32).view(np.float32))
 
 
 def _scores(search, cut: slice, here: np.ndarray, queries: np.ndarray) -> np.ndarray:
@@ -53,7 +53,8 @@ def _scores(search, cut: slice, here: np.ndarray, queries: np.ndarray) -> np.nda
     keys = search.keys[cut][here]
     if keys.dtype != np.int8:
         return bf16_products(queries, keys)
-    products = np.array([(keys.astype(np.int32) * q).sum(1, dtype=np.int32) for q in queries.astype(np.int32)])
+    keys = keys.astype(np.int32)
+    products = np.array([(keys * q).sum(1, dtype=np.int32) for q in queries.astype(np.int32)])
     if search.scales is None:
         return products
     with np.errstate(all="ignore"):
@@ -63,11 +64,12 @@ def _scores(search, cut: slice, here: np.ndarray, queries: np.ndarray) -> np.nda
 def bf16_products(queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """Rounded queries (Q, D) float32 with keys (n, D), bits of bfloat16 → (Q, n) float32, by 16 lanes."""
     room = (0, 0), (0, -keys.shape[1] % LANES)
-    k = np.pad((keys.astype(np.uint32) << 16).view(np.float32), room).reshape(len(keys), -1, LANES)
-    q = np.pad(queries, room).reshape(len(queries), -1, LANES)
+    steps = -(-keys.shape[1] // LANES)
+    k = np.pad((keys.astype(np.uint32) << 16).view(np.float32), room).reshape(len(keys), steps, LANES)
+    q = np.pad(queries, room).reshape(len(queries), steps, LANES)
     lanes = np.zeros((len(queries), len(keys), LANES), np.float32)
     with np.errstate(all="ignore"):
-        for i in range(k.shape[1]):
+        for i in range(steps):
             lanes += k[None, :, i] * q[:, None, i]
         while lanes.shape[-1] > 1:
             half = lanes.shape[-1] // 2
