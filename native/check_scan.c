@@ -1,6 +1,6 @@
 /* Checks of the scan's C alone, to be run under sanitizers: random searches against a plain sort.
- * Every ISA, odd sizes, records without alignment, filters, threads; buffers end where the data ends. Not part of
- * the extension. Run with `make -C native sanitize`; check_scan.py is its counterpart for the built extension. */
+ * Every ISA, odd sizes, records without alignment, filters, threads; buffers end where the data ends. Not part
+ * of the extension. Run with `make -C native sanitize`; check_scan.py is the counterpart for what is built. */
 #include "scan.h"
 
 #include <stdio.h>
@@ -92,7 +92,8 @@ static void check(const chronos_search *s) {
 
 static void check_random(size_t n, size_t width, int bf16) {
     size_t bytes = width * (bf16 ? 2 : 1), stride = bytes + noise() % 5;
-    chronos_search s = {.n = n, .width = width, .q = noise() % 40, .k = n ? noise() % n % 20 : 0, .bf16 = bf16};
+    chronos_search s = {.n = n, .width = width, .bf16 = bf16};
+    s.q = noise() % 40, s.k = n ? noise() % n % 20 : 0;
     uint8_t *keys = random_bytes(n ? (n - 1) * stride + bytes : 0, noise() % 2 ? 256 : 3);
     uint8_t *allowed = random_bytes(n, 3), *sources = random_bytes(n, 4), *times = random_bytes(8 * n, 2);
     uint8_t *scales = random_bytes(4 * n, 128), *wanted = random_bytes(256, 3);

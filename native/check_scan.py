@@ -1,4 +1,4 @@
-"""Checks the scan of every ISA against its plain twin, in buffers that end at a page which must not be touched.
+"""Checks the scan of every ISA against its plain twin, in buffers that end at a page not to be touched.
 
 Run by check_kernels.py, beside the products. It times nothing: bench_scan.py does.
 """

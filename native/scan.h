@@ -25,8 +25,8 @@ typedef struct {
     const uint8_t *wanted;
 } chronos_search;
 
-/* ids (q, k), best first, of equal scores the lower id first, -1 where there are no more. scores (q, k): int32
- * for int8 keys without scales, else float32; none is NaN. width <= SCAN_WIDTH, k <= n. */
+/* ids (q, k), best first, of equal scores the lower id first, -1 where there are no more. scores (q, k):
+ * int32 for int8 keys without scales, else float32; none is NaN. width <= SCAN_WIDTH, k <= n. */
 int chronos_scan(const chronos_search *search, int64_t *ids, void *scores);
 
 enum {
