@@ -17,12 +17,14 @@ from chronos.console import ChronosError, warn
 from chronos.native import plain
 from chronos.native.blocks import BLOCK, BLOCK_BYTES, QuantTensor, check_type, check_width
 from chronos.native.scan import top_k
+from chronos.native.steps import Plan
 from chronos.native.tokens import BpeEncoder, WordCounter, Words, learn_merges
 
 __all__ = [
     "BLOCK",
     "TYPES",
     "BpeEncoder",
+    "Plan",
     "QuantTensor",
     "WordCounter",
     "Words",

@@ -14,9 +14,10 @@ FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds r
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
     *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c"),
+    *("plan.c", "step_avx2.c", "step_avx512.c", "step_portable.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
 )
-HEADERS = ("chronos_native.h", "pairs.h", "scan.h", "tokens.h")
+HEADERS = ("chronos_native.h", "pairs.h", "scan.h", "step.h", "step_rows.h", "tokens.h", "fused_math.h")
 
 # What Python calls; chronos_native.h and tokens.h say what each does.
 # Pointers are to whole, contiguous arrays.
@@ -44,6 +45,18 @@ typedef struct {
     const uint8_t *wanted;
 } chronos_search;
 int chronos_scan(const chronos_search *search, int64_t *ids, void *scores);
+
+typedef struct {
+    int32_t kind, type, add;
+    uint32_t items, grain;
+    size_t d, k, heads, groups, room;
+    float f;
+    const void *w;
+    const float *x;
+    float *y, *v, *u, *z;
+    int32_t *picks;
+} chronos_step;
+int chronos_plan_run(const chronos_step *steps, size_t n, int64_t token, int64_t at);
 
 typedef struct chronos_cutter chronos_cutter;
 typedef struct chronos_bpe chronos_bpe;
@@ -80,6 +93,7 @@ void chronos_learner_export(const chronos_learner *learner, int32_t *merges);
 
 PREAMBLE = """
 #include "scan.h"
+#include "step.h"
 #include "tokens.h"
 #if defined(__clang__)
 static const char *chronos_compiler(void) { return "clang " __clang_version__; }
