@@ -1,7 +1,7 @@
 """One token at a time as one compiled call: the plan of a model's step, over the arrays of its state.
 
-The same numbers as calling the model, which is its plain twin, to float32 rounding. Only for one row, for causal
-models whose weights C can read; `decoder` says None for the others, and where the C kernels are not there.
+The same numbers as calling the model, which is its plain twin, to float32 rounding. Only for one row, and for
+causal models whose weights C can read; `decoder` is None for others, and where the C kernels are not there.
 """
 
 import numpy as np
@@ -61,7 +61,8 @@ class Decoder:
         plan.embed(_data(model.embed.weight), None if positions is None else positions.data, self._x)
         turns = None
         if c.positions == "rotary":
-            turns = self._turns(c.rope_base ** (-np.arange(0, c.head_width, 2, dtype=np.float64) / c.head_width))
+            pairs = np.arange(0, c.head_width, 2, dtype=np.float64)
+            turns = self._turns(c.rope_base ** (-pairs / c.head_width))
         for i, block in enumerate(model.stack.block):
             self._norm(block.norm1, self._x, self._normed)
             names = block.attention.shapes(1)

@@ -1,8 +1,8 @@
-"""A decode step as a plan: a list of kernels over arrays that stay where they are, run as one call for each token.
+"""A decode step as a plan: kernels over arrays that stay where they are, run as one call for each token.
 
-Every shape is checked when a step is added, so that C may trust the plan; the arrays' owner may read them between
-two runs. It knows nothing of models: stage 04 writes the plan of one. There is no plain twin here: a model's
-ordinary call is that.
+Every shape is checked when a step is added, so that C may trust the plan; the arrays' owner may read them
+between two runs. It knows nothing of models: stage 04 writes the plan of one. There is no plain twin here: a
+model's ordinary call is that.
 
     plan = native.Plan(); plan.embed(table, None, x); plan.linear(weight, x, logits); plan.run(token, at)
 """
@@ -47,7 +47,8 @@ class Plan:
         rows, d = x.size // x.shape[-1], x.shape[-1]
         gain = _floats(gain, gain.shape if gain.shape in ((d,), (rows, d)) else (d,))
         _floats(y, x.shape)
-        self._add("rms_norm", x=_floats(x), v=gain, y=y, f=eps, items=rows, grain=rows, d=d, k=d * (gain.ndim == 2))
+        step = d if gain.ndim == 2 else 0
+        self._add("rms_norm", x=_floats(x), v=gain, y=y, f=eps, items=rows, grain=rows, d=d, k=step)
 
     def layer_norm(
         self, x: np.ndarray, gain: np.ndarray, bias: np.ndarray | None, eps: float, y: np.ndarray
@@ -135,8 +136,8 @@ class Plan:
         """y (H, K) = exp(−e^rate · softplus(x + bias)): x, bias (H, K), rate (H,)."""
         heads, k = _shape(x, 2)
         self._add(
-            "decay", x=x, v=_floats(rate, (heads,)), u=_floats(bias, x.shape), y=_floats(y, x.shape), items=heads,
-            grain=heads, k=k,
+            "decay", x=x, v=_floats(rate, (heads,)), u=_floats(bias, x.shape), y=_floats(y, x.shape),
+            items=heads, grain=heads, k=k,
         )  # fmt: skip
 
     def delta(
@@ -180,8 +181,8 @@ class Plan:
     def run(self, token: int, at: int) -> None:
         """All steps for the token at place `at`. Raises ChronosError if either is not in the plan's range."""
         if not 0 <= token < self.tokens or not 0 <= at < self.room:
-            expected = f"below {self.tokens} and {self.room}"
-            raise ChronosError("token or place out of range", where="plan", expected=expected, got=(token, at))
+            expected, got = f"below {self.tokens} and {self.room}", (token, at)
+            raise ChronosError("token or place out of range", where="plan", expected=expected, got=got)
         if self._made is None:
             self._make()
         if self._library.chronos_plan_run(self._made, len(self._steps), token, at):
@@ -190,10 +191,11 @@ class Plan:
     def _make(self) -> None:
         from chronos.native.compiled import ffi, lib
 
-        fields = [
-            {n: ffi.cast("void *", v) if n in POINTERS else v for n, v in step.items()} for step in self._steps
-        ]
-        self._library, self._made = lib, ffi.new("chronos_step[]", fields)
+        def field(name: str, value: int | float):
+            return ffi.cast("void *", value) if name in POINTERS else value
+
+        steps = [{name: field(name, value) for name, value in step.items()} for step in self._steps]
+        self._library, self._made = lib, ffi.new("chronos_step[]", steps)
 
     def _add(self, kind: str, **fields) -> None:
         step = {"kind": KINDS.index(kind), "items": 1, "grain": 1} | fields
