@@ -52,8 +52,8 @@ static int embed(const chronos_step *s, int64_t token, int64_t at) {
     return CHRONOS_OK;
 }
 
-/* The k largest of n scores into picks, ascending; of equal ones the earlier. room (k,) holds a heap of scores,
- * the smallest at its root. */
+/* The k largest of n scores into picks, ascending; of equal ones the earlier. room (k,) holds a heap of
+ * scores, the smallest at its root. */
 static void pick(const float *scores, size_t n, float *room, size_t k, int32_t *picks) {
     memcpy(room, scores, k * sizeof *room);
     for (size_t i = k / 2; i-- > 0;)

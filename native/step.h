@@ -17,15 +17,15 @@ enum {
     STEP_TURNS,      /* y, u (D,) = cos, sin of at * w, w float64 */
     STEP_ROTARY,     /* in y (items, K) the pairs (i, i + K/2) turn by cos v and sin u (K/2,) */
     STEP_STORE,      /* row `at` of y (C, D) = x (D,) */
-    STEP_ATTEND,     /* y = softmax(x k^T f) v: x, y (H, K), keys v and values u (C, G * K), scores z (H, C) */
+    STEP_ATTEND,     /* y = softmax(x k^T f) v: x, y (H, K), keys v, values u (C, G * K), scores z (H, C) */
     STEP_SWIGLU,     /* y (D,) = silu(x) * x', x (2D,) */
     STEP_GELU,       /* y (D,) = gelu(x), tanh form */
     STEP_RELU2,      /* y (D,) = max(x, 0)^2 */
     STEP_CONV,       /* y (D,) = silu of the convolution w (C, D) over u (C - 1, D) and x; u moves on */
     STEP_DECAY,      /* y (H, K) = e^(-e^v softplus(x + u)): x, u (H, K), v (H,) */
-    STEP_DELTA,      /* x: q, k (H, K), values (H, D); decay v (H, K), strength f sigmoid(z); u (H, D, K) -> y */
+    STEP_DELTA,      /* x: q, k (H, K), v (H, D); decay v (H, K), strength f sigmoid(z); u (H, D, K) -> y */
     STEP_GATED,      /* y (H, D) = sigmoid(v) * x / sqrt(mean x^2 + f) * u (D,) */
-    STEP_PICK,       /* picks: the k best t of sum_h v_h f relu(x_h . w_t), x (H, D), w (C, D), scores z (C,) */
+    STEP_PICK,       /* picks: the k best t by z_t = sum_h v_h f relu(x_h . w_t): x (H, D), w (C, D), z (C,) */
     STEP_KINDS
 };
 
@@ -38,7 +38,7 @@ typedef struct {
     const void *w;
     const float *x;
     float *y, *v, *u, *z;
-    int32_t *picks; /* (k,) of STEP_PICK; STEP_ATTEND reads D of them, if not NULL and there are more tokens */
+    int32_t *picks; /* (k,) of STEP_PICK; STEP_ATTEND looks at these D alone once there are more tokens */
 } chronos_step;
 
 /* Runs n steps for the token that stands at position `at`; the caller has checked both. 0, or no memory. */

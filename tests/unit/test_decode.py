@@ -118,8 +118,8 @@ def test_a_state_can_be_continued_twice(name):
         tails = (1, 2, 3), (7, 8), (7, 8, 4)
         whole = [model.logits(model(np.array([[*range(9), *tail]])).hidden)[0, -1] for tail in tails]
         found = one[-1], other[-1], model.logits(on.hidden)[0, -1]
-    for found, expected in zip(found, whole, strict=True):
-        assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    for logits, expected in zip(found, whole, strict=True):
+        assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()
     for n, a in kept.items():
         seen = a[:, :9] if n.endswith((".k", ".v", ".index")) else a
         now = state[n][:, :9] if n.endswith((".k", ".v", ".index")) else state[n]
