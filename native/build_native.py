@@ -27,6 +27,7 @@ int chronos_dequantize(int type, const uint8_t *blocks, size_t rows, size_t k, f
 int chronos_matmul(int type, const uint8_t *w, size_t n, size_t k, const float *x, size_t b, float *y);
 size_t chronos_nonfinite(const float *x, size_t n);
 uint64_t chronos_read(const uint8_t *data, size_t bytes);
+void chronos_empty_jobs(size_t jobs);
 int chronos_isa_choose(const char *name);
 const char *chronos_isa_name(void);
 const char *chronos_isa_at(int i);
