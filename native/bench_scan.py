@@ -38,7 +38,7 @@ def seconds(runs: dict[str, Callable]) -> dict[str, list[float]]:
 
 
 def scans(millions: int) -> dict[str, dict[str, float]]:
-    """Each kind of key: {"ms", "gb_s", "of_reading"}, the last as a share of the rate of reading its bytes."""
+    """Each kind of key: {"ms", "gb_s", "of_reading"}, the last a share of the rate of reading its bytes."""
     from chronos.native import compiled
 
     rng, n = np.random.default_rng(0), millions * MILLION
