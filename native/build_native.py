@@ -80,10 +80,10 @@ int chronos_rotary(const float *x, const float *cosines, const float *sines, flo
 int chronos_adamw(float *w, const float *g, float *m, float *v, size_t n, const float *constants);
 int chronos_rms_norm(const float *x, const float *gain, float eps, float *y, float *rstd, size_t rows,
                      size_t heads, size_t some, size_t k);
-int chronos_rms_norm_backward(const float *dy, const float *x, const float *gain, const float *rstd, float *dx,
-                              float *dgain, size_t rows, size_t heads, size_t some, size_t k);
-int chronos_layer_norm(const float *x, const float *gain, const float *shift, float eps, float *y, float *mean,
-                       float *rstd, size_t rows, size_t d);
+int chronos_rms_norm_backward(const float *dy, const float *x, const float *gain, const float *rstd,
+                              float *dx, float *dgain, size_t rows, size_t heads, size_t some, size_t k);
+int chronos_layer_norm(const float *x, const float *gain, const float *shift, float eps, float *y,
+                       float *mean, float *rstd, size_t rows, size_t d);
 int chronos_layer_norm_backward(const float *dy, const float *x, const float *gain, const float *mean,
                                 const float *rstd, float *dx, float *dgain, float *dshift, size_t rows,
                                 size_t d);

@@ -1,6 +1,6 @@
-/* What Python calls of fused.h: checks indices, cuts elements or rows among threads, adds up gains' gradients.
- * No arithmetic but that last sum: the kernels are in a file for each ISA. Results do not depend on the number
- * of threads, because the pieces into which rows are cut do not. */
+/* What Python calls of fused.h: it checks indices and cuts elements or rows among threads.
+ * No arithmetic but the sum of gains' gradients: the kernels are in a file for each ISA. Results do not depend
+ * on the number of threads, because the pieces into which rows are cut do not. */
 #include "fused.h"
 
 #include <stdlib.h>
@@ -121,15 +121,16 @@ int chronos_rms_norm(const float *x, const float *gain, float eps, float *y, flo
     return each(FUSED_RMS_NORM, &a, rows, heads * k);
 }
 
-int chronos_rms_norm_backward(const float *dy, const float *x, const float *gain, const float *rstd, float *dx,
-                              float *dgain, size_t rows, size_t heads, size_t some, size_t k) {
-    fused a = {.dy = dy, .x = x, .gain = gain, .dx = dx, .dgain = dgain, .d = k, .heads = heads, .some = some};
+int chronos_rms_norm_backward(const float *dy, const float *x, const float *gain, const float *rstd,
+                              float *dx, float *dgain, size_t rows, size_t heads, size_t some, size_t k) {
+    fused a = {.dy = dy, .x = x, .gain = gain, .dx = dx, .dgain = dgain, .d = k, .heads = heads};
+    a.some = some;
     a.rstd = (float *)rstd; /* only read */
     return with_gains(FUSED_RMS_NORM_BACKWARD, &a, rows, some * k);
 }
 
-int chronos_layer_norm(const float *x, const float *gain, const float *shift, float eps, float *y, float *mean,
-                       float *rstd, size_t rows, size_t d) {
+int chronos_layer_norm(const float *x, const float *gain, const float *shift, float eps, float *y,
+                       float *mean, float *rstd, size_t rows, size_t d) {
     fused a = {.x = x, .gain = gain, .shift = shift, .eps = eps, .y = y, .mean = mean, .rstd = rstd, .d = d};
     return each(FUSED_LAYER_NORM, &a, rows, d);
 }

@@ -1,9 +1,9 @@
 """What lies between products, in C: loss, norms, activations, softmax, rotary positions, AdamW.
 
-Importing it raises ImportError where the extension was not built: it has no twin here, for the plain NumPy of
-each function is in 02-architecture/kernels/plain.py. Every function checks all that enters C, writes into arrays
-that the caller owns, and returns nothing. Shapes: R rows, D columns, H heads of K, B batch, T queries, S keys,
-E vocabulary. Results depend neither on the number of threads nor on the other rows.
+Importing it raises ImportError where the extension was not built: there is no twin here, for the plain NumPy
+of each function is in 02-architecture/kernels/plain.py. Every function checks all that enters C, writes into
+arrays that the caller owns, and returns nothing. Shapes: R rows, D columns, H heads of K, B batch, T queries,
+S keys, E vocabulary. Results depend neither on the number of threads nor on the other rows.
 """
 
 import numpy as np
@@ -27,12 +27,12 @@ def apply(name: str, x: Array, y: Array) -> None:
     """
     if name not in MAPS:
         raise ChronosError("no such function", where="fused.apply", expected=", ".join(MAPS), got=repr(name))
-    _done("apply", lib.chronos_map(MAPS[name], _in(x, "x", x.shape), _out(y, "y", x.shape), x.size))
+    _done("apply", lib.chronos_map(MAPS[name], _in(x, "x", _shape(x, "x")), _out(y, "y", x.shape), x.size))
 
 
 def gelu_backward(dy: Array, x: Array, dx: Array) -> None:
     """dx of GELU, tanh form; all of one shape."""
-    places = _in(dy, "dy", x.shape), _in(x, "x", x.shape), _out(dx, "dx", x.shape)
+    places = _in(dy, "dy", _shape(x, "x")), _in(x, "x", x.shape), _out(dx, "dx", x.shape)
     _done("gelu_backward", lib.chronos_gelu_backward(*places, x.size))
 
 
@@ -108,7 +108,7 @@ def softmax(s: Array, visible: Array, scale: float, lse: Array) -> None:
 
     lse (B, H, T) becomes log Σ exp. Where nothing is visible the row is 0 and its lse −∞.
     """
-    batch, heads, queries, keys = _axes(s, "s", 4)
+    batch, _, queries, _ = _axes(s, "s", 4)
     places = _out(s, "s", s.shape), _ids(visible, "visible", (batch, queries))
     out = _out(lse, "lse", s.shape[:3])
     _done("softmax", lib.chronos_softmax(*places, scale, out, *s.shape))
@@ -116,7 +116,7 @@ def softmax(s: Array, visible: Array, scale: float, lse: Array) -> None:
 
 def softmax_again(s: Array, lse: Array, visible: Array, scale: float) -> None:
     """In place: the probabilities of `softmax` once more, from scores s and their lse."""
-    batch, heads, queries, keys = _axes(s, "s", 4)
+    batch, _, queries, _ = _axes(s, "s", 4)
     places = _out(s, "s", s.shape), _in(lse, "lse", s.shape[:3]), _ids(visible, "visible", (batch, queries))
     _done("softmax_again", lib.chronos_softmax_again(*places, scale, *s.shape))
 
@@ -148,18 +148,27 @@ def adamw(
         raise ChronosError("steps count from 1", where="fused.adamw", got=step)
     lr_now, fix = lr / (1 - b1**step), 1 / (1 - b2**step)
     constants = ffi.new("float[9]", [lr_now, b1, b2, 1 - b1, 1 - b2, eps, 1 - lr * decay, fix, clip])
-    places = _out(w, "w", w.shape), _in(g, "g", w.shape), _out(m, "m", w.shape), _out(v, "v", w.shape)
+    shape = _shape(w, "w")
+    places = _out(w, "w", shape), _in(g, "g", shape), _out(m, "m", shape), _out(v, "v", shape)
     _done("adamw", lib.chronos_adamw(*places, w.size, constants))
 
 
 # ---- what may enter C --------------------------------------------------------------------------------------
 
 
-def _axes(a: Array, name: str, count: int) -> tuple[int, ...]:
-    if not isinstance(a, np.ndarray) or a.ndim != count:
-        got = f"shape {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__
-        raise ChronosError(f"{name} does not fit", where="native.fused", expected=f"{count} axes", got=got)
+def _shape(a: Array, name: str) -> tuple[int, ...]:
+    if not isinstance(a, np.ndarray):
+        got = type(a).__name__
+        raise ChronosError(f"{name} does not fit", where="native.fused", expected="an array", got=got)
     return a.shape
+
+
+def _axes(a: Array, name: str, count: int) -> tuple[int, ...]:
+    shape = _shape(a, name)
+    if len(shape) != count:
+        got = f"shape {shape}"
+        raise ChronosError(f"{name} does not fit", where="native.fused", expected=f"{count} axes", got=got)
+    return shape
 
 
 def _heads(gain: Array, x: Array, where: str) -> int:

@@ -15,7 +15,9 @@ static const int32_t lanes[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1};
 
 INLINE __m256i mask(size_t k) { return _mm256_loadu_si256((const __m256i *)(lanes + W - k)); }
 INLINE V set(float f) { return _mm256_set1_ps(f); }
-INLINE V load(const float *p, size_t k) { return k == W ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, mask(k)); }
+INLINE V load(const float *p, size_t k) {
+    return k == W ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, mask(k));
+}
 INLINE void store(float *p, V v, size_t k) {
     if (k == W)
         _mm256_storeu_ps(p, v);

@@ -13,14 +13,18 @@ typedef __m512 V;
 
 INLINE __mmask16 mask(size_t k) { return (__mmask16)((1u << k) - 1); }
 INLINE V set(float f) { return _mm512_set1_ps(f); }
-INLINE V load(const float *p, size_t k) { return k == W ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(mask(k), p); }
+INLINE V load(const float *p, size_t k) {
+    return k == W ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(mask(k), p);
+}
 INLINE void store(float *p, V v, size_t k) {
     if (k == W)
         _mm512_storeu_ps(p, v);
     else
         _mm512_mask_storeu_ps(p, mask(k), v);
 }
-INLINE V keep(V v, float other, size_t k) { return k == W ? v : _mm512_mask_blend_ps(mask(k), set(other), v); }
+INLINE V keep(V v, float other, size_t k) {
+    return k == W ? v : _mm512_mask_blend_ps(mask(k), set(other), v);
+}
 INLINE V fma_of(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
 INLINE V least(V a, V b) { return _mm512_min_ps(a, b); } /* b where one is NaN */
 INLINE V most(V a, V b) { return _mm512_max_ps(a, b); }

@@ -1,11 +1,11 @@
 /* Kernels in which each element stands alone: activations, SwiGLU, rotary positions, AdamW.
  * Included by each ISA's file after fused_math.h; fused.h says what each reads and writes. */
 
-#define MAP(name)                                                                                             \
-    TARGET static void name##_map(const fused *a, size_t begin, size_t end) {                                 \
-        const float *x = a->x + begin;                                                                        \
-        float *y = a->y + begin;                                                                              \
-        OVER(end - begin, store(y + i, name##_of(load(x + i, k)), k););                                       \
+#define MAP(name)                                                                                          \
+    TARGET static void name##_map(const fused *a, size_t begin, size_t end) {                              \
+        const float *x = a->x + begin;                                                                     \
+        float *y = a->y + begin;                                                                           \
+        OVER(end - begin, store(y + i, name##_of(load(x + i, k)), k););                                    \
     }
 
 MAP(exp)
@@ -48,7 +48,8 @@ TARGET static void rotary(const fused *a, size_t begin, size_t end) {
         float *y = a->y + r * a->heads * a->d;
         for (size_t h = 0; h < a->some; h++, x += a->d, y += a->d)
             OVER(half, {
-                V u = load(x + i, k), v = load(x + half + i, k), cosine = load(c + i, k), sine = load(s + i, k);
+                V u = load(x + i, k), v = load(x + half + i, k);
+                V cosine = load(c + i, k), sine = load(s + i, k);
                 store(y + i, fma_of(u, cosine, set(0.0f) - v * sine), k);
                 store(y + half + i, fma_of(v, cosine, u * sine), k);
             });

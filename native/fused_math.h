@@ -1,4 +1,4 @@
-/* e^x and its kin for a vector of floats, written once: each ISA's file says what a vector is, then includes it.
+/* e^x and its kin for a vector of floats, written once: each ISA says what a vector is, then includes this.
  * Used by fused_each.h and fused_rows.h. A vector V has W lanes; an ISA gives set, load, store, keep, fma,
  * least, most, root, nearest, times_power, magnitude, with_sign, sum_of and most_of. Operators are C's.
  *
@@ -9,18 +9,18 @@
 #define LN2_HIGH 0.693359375f
 #define LN2_LOW (-2.12194440e-4f)
 
-/* Body once for each whole vector, then once for the lanes that are left; i is the place, k the lanes used. */
-#define OVER(n, ...)                                                                                          \
-    do {                                                                                                      \
-        size_t i = 0, over_n = (n);                                                                           \
-        for (; i + W <= over_n; i += W) {                                                                     \
-            const size_t k = W;                                                                               \
-            __VA_ARGS__                                                                                       \
-        }                                                                                                     \
-        if (W > 1 && i < over_n) {                                                                            \
-            const size_t k = over_n - i;                                                                      \
-            __VA_ARGS__                                                                                       \
-        }                                                                                                     \
+/* The body once for each whole vector, then once for what is left; i is the place, k the lanes in use. */
+#define OVER(n, ...)                                                                                       \
+    do {                                                                                                   \
+        size_t i = 0, over_n = (n);                                                                        \
+        for (; i + W <= over_n; i += W) {                                                                  \
+            const size_t k = W;                                                                            \
+            __VA_ARGS__                                                                                    \
+        }                                                                                                  \
+        if (W > 1 && i < over_n) {                                                                         \
+            const size_t k = over_n - i;                                                                   \
+            __VA_ARGS__                                                                                    \
+        }                                                                                                  \
     } while (0)
 
 /* e^r - 1 for |r| <= ln 2 / 2 (Cephes' polynomial): exact in its leading term. */

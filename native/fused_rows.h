@@ -163,9 +163,9 @@ TARGET static void cross_entropy(const fused *a, size_t begin, size_t end) {
     }
 }
 
-#define FUSED_TABLE                                                                                           \
-    {                                                                                                         \
-        exp_map, tanh_map, sigmoid_map, silu_map, gelu_map, gelu_backward, swiglu, swiglu_backward, rotary,   \
-            adamw, rms_norm, rms_norm_backward, layer_norm, layer_norm_backward, softmax, softmax_again,      \
-            softmax_backward, cross_entropy                                                                   \
+#define FUSED_TABLE                                                                                        \
+    {                                                                                                      \
+        exp_map, tanh_map, sigmoid_map, silu_map, gelu_map, gelu_backward, swiglu, swiglu_backward, rotary,\
+            adamw, rms_norm, rms_norm_backward, layer_norm, layer_norm_backward, softmax, softmax_again,   \
+            softmax_backward, cross_entropy                                                                \
     }

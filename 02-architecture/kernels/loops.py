@@ -1,4 +1,4 @@
-"""The loops of the fast kernels that are not in C: Numba, serial, `nogil`; `fast.py` gives them their arguments.
+"""The loops of those fast kernels that are not in C: Numba, serial, `nogil`; `fast.py` calls them.
 
 Loops over contiguous float32 rows that LLVM vectorizes for this CPU; what they share is in `scalars.py`.
 """
