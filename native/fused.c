@@ -7,6 +7,7 @@
 
 enum {
     PIECE = 32 << 10, /* elements worth handing out: some ten microseconds */
+    FAR = 4 << 20,    /* elements of a result that no cache will hold until it is read */
     SUMS = 64,        /* partial sums of a gain's gradient, at most */
     SUM_ROWS = 64,    /* rows in each, at least */
 };
@@ -106,6 +107,7 @@ int chronos_swiglu_backward(const float *dy, const float *x, float *dx, size_t r
 int chronos_rotary(const float *x, const float *cosines, const float *sines, float *y, size_t rows,
                    size_t heads, size_t some, size_t k) {
     fused a = {.x = x, .cosines = cosines, .sines = sines, .y = y, .d = k, .heads = heads, .some = some};
+    a.far = rows * heads * k >= FAR;
     return each(FUSED_ROTARY, &a, rows, heads * k);
 }
 

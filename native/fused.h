@@ -13,6 +13,7 @@ typedef struct {
     const int64_t *ids; /* targets, or how many keys each query sees */
     float *y, *dx, *dgain, *dshift, *mean, *rstd, *rows, *lse, *losses, *w, *m, *v;
     size_t d, heads, some, queries; /* columns of a row or a head; heads; how many of them change; T */
+    int far;                        /* the result is larger than the caches */
     float eps, scale;
     struct {
         float lr, b1, b2, c1, c2, eps, shrink, fix, clip; /* c = 1 - b, lr and fix with the bias taken out */

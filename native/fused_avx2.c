@@ -24,6 +24,8 @@ INLINE void store(float *p, V v, size_t k) {
     else
         _mm256_maskstore_ps(p, mask(k), v);
 }
+INLINE void stream(float *p, V v) { _mm256_stream_ps(p, v); }
+INLINE void stream_end(void) { _mm_sfence(); }
 INLINE V keep(V v, float other, size_t k) {
     return k == W ? v : _mm256_blendv_ps(set(other), v, _mm256_castsi256_ps(mask(k)));
 }

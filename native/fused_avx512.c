@@ -22,6 +22,8 @@ INLINE void store(float *p, V v, size_t k) {
     else
         _mm512_mask_storeu_ps(p, mask(k), v);
 }
+INLINE void stream(float *p, V v) { _mm512_stream_ps(p, v); }
+INLINE void stream_end(void) { _mm_sfence(); }
 INLINE V keep(V v, float other, size_t k) {
     return k == W ? v : _mm512_mask_blend_ps(mask(k), set(other), v);
 }

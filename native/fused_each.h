@@ -41,20 +41,39 @@ TARGET static void swiglu_backward(const fused *a, size_t begin, size_t end) {
     }
 }
 
+/* One row of heads; `far`: past the caches, which do not read first what is overwritten whole. */
+INLINE void turn_row(const fused *a, size_t r, int far) {
+    size_t half = a->d / 2, passed = (a->heads - a->some) * a->d;
+    const float *c = a->cosines + r * half, *s = a->sines + r * half, *x = a->x + r * a->heads * a->d;
+    float *y = a->y + r * a->heads * a->d;
+    for (size_t h = 0; h < a->some; h++, x += a->d, y += a->d)
+        OVER(half, {
+            V u = load(x + i, k), v = load(x + half + i, k);
+            V cosine = load(c + i, k), sine = load(s + i, k);
+            V first = fma_of(u, cosine, set(0.0f) - v * sine), second = fma_of(v, cosine, u * sine);
+            if (far) {
+                stream(y + i, first);
+                stream(y + half + i, second);
+            } else {
+                store(y + i, first, k);
+                store(y + half + i, second, k);
+            }
+        });
+    if (far)
+        OVER(passed, stream(y + i, load(x + i, k)););
+    else
+        memcpy(y, x, passed * sizeof *y);
+}
+
+/* Streaming wants whole vectors on a cache line, and pays where the result would not stay in cache anyway. */
 TARGET static void rotary(const fused *a, size_t begin, size_t end) {
-    size_t half = a->d / 2;
-    for (size_t r = begin; r < end; r++) {
-        const float *c = a->cosines + r * half, *s = a->sines + r * half, *x = a->x + r * a->heads * a->d;
-        float *y = a->y + r * a->heads * a->d;
-        for (size_t h = 0; h < a->some; h++, x += a->d, y += a->d)
-            OVER(half, {
-                V u = load(x + i, k), v = load(x + half + i, k);
-                V cosine = load(c + i, k), sine = load(s + i, k);
-                store(y + i, fma_of(u, cosine, set(0.0f) - v * sine), k);
-                store(y + half + i, fma_of(v, cosine, u * sine), k);
-            });
-        memcpy(y, x, (a->heads - a->some) * a->d * sizeof *y);
-    }
+    int far = a->far && (uintptr_t)a->y % 64 == 0 && a->d % 32 == 0;
+    for (size_t r = begin; r < end; r++)
+        if (far)
+            turn_row(a, r, 1);
+        else
+            turn_row(a, r, 0);
+    stream_end();
 }
 
 TARGET static void adamw(const fused *a, size_t begin, size_t end) {

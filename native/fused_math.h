@@ -1,5 +1,5 @@
 /* e^x and its kin for a vector of floats, written once: each ISA says what a vector is, then includes this.
- * Used by fused_each.h and fused_rows.h. A vector V has W lanes; an ISA gives set, load, store, keep, fma,
+ * Used by fused_each.h and fused_rows.h. A vector V has W lanes; an ISA gives set, load, store, stream, keep, fma,
  * least, most, root, nearest, times_power, magnitude, with_sign, sum_of and most_of. Operators are C's.
  *
  * Errors against the exact value, in units of the last place, found over a million points each (see the

@@ -12,6 +12,8 @@ typedef float V;
 INLINE V set(float f) { return f; }
 INLINE V load(const float *p, size_t k) { return (void)k, *p; }
 INLINE void store(float *p, V v, size_t k) { (void)k, *p = v; }
+INLINE void stream(float *p, V v) { *p = v; }
+INLINE void stream_end(void) {}
 INLINE V keep(V v, float other, size_t k) { return (void)other, (void)k, v; }
 INLINE V fma_of(V a, V b, V c) { return a * b + c; }
 INLINE V least(V a, V b) { return a < b ? a : b; } /* b where one is NaN, as x86 has it */
