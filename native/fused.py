@@ -13,6 +13,7 @@ from chronos.native.compiled import FLOATS, ffi, lib
 
 F32, I64 = np.dtype(np.float32), np.dtype(np.int64)
 INTEGERS = ffi.typeof("int64_t[]")
+pointer = ffi.from_buffer
 MAPS = {"exp": 0, "tanh": 1, "sigmoid": 2, "silu": 3, "gelu": 4}  # fused.h's order
 ERRORS = {-3: "out of memory", -5: "an index is out of range"}
 
@@ -62,23 +63,21 @@ def rotary(x: Array, cos: Array, sin: Array, heads: int, y: Array) -> None:
 
 
 def rms_norm(x: Array, gain: Array, eps: float, y: Array, rstd: Array) -> None:
-    """y = x / √(mean x² + eps) · gain over each head of x (R, H, K); gain (H', K), rstd (R, H').
+    """y = x / √(mean x² + eps) · gain over rows of x (R, D) with gain (D,) and rstd (R,) = 1/√…
 
-    Heads from H' on pass unchanged. Of rows without heads H = H' = 1.
+    Or over each head of x (R, H, K) with gain (H', K) and rstd (R, H'); heads from H' on pass unchanged.
     """
-    (rows, heads, k), some = _axes(x, "x", 3), _heads(gain, x, "rms_norm")
-    ins = _in(x, "x", x.shape), _in(gain, "gain", (some, k))
-    outs = _out(y, "y", x.shape), _out(rstd, "rstd", (rows, some))
-    _done("rms_norm", lib.chronos_rms_norm(*ins, eps, *outs, rows, heads, some, k))
+    sizes, saved = _heads(x, gain)
+    ins, outs = (_in(x, "x", x.shape), _in(gain, "gain", gain.shape)), _out(y, "y", x.shape)
+    _done("rms_norm", lib.chronos_rms_norm(*ins, eps, outs, _out(rstd, "rstd", saved), *sizes))
 
 
 def rms_norm_backward(dy: Array, x: Array, gain: Array, rstd: Array, dx: Array, dgain: Array) -> None:
-    """dx (R, H, K) and dgain (H', K) of `rms_norm`."""
-    (rows, heads, k), some = _axes(x, "x", 3), _heads(gain, x, "rms_norm_backward")
-    ins = _in(dy, "dy", x.shape), _in(x, "x", x.shape), _in(gain, "gain", (some, k))
-    saved = _in(rstd, "rstd", (rows, some))
-    outs = _out(dx, "dx", x.shape), _out(dgain, "dgain", (some, k))
-    _done("rms_norm_backward", lib.chronos_rms_norm_backward(*ins, saved, *outs, rows, heads, some, k))
+    """dx and dgain, like x and gain, of `rms_norm`."""
+    sizes, saved = _heads(x, gain)
+    ins = _in(dy, "dy", x.shape), _in(x, "x", x.shape), _in(gain, "gain", gain.shape)
+    outs = _in(rstd, "rstd", saved), _out(dx, "dx", x.shape), _out(dgain, "dgain", gain.shape)
+    _done("rms_norm_backward", lib.chronos_rms_norm_backward(*ins, *outs, *sizes))
 
 
 def layer_norm(
@@ -171,37 +170,41 @@ def _axes(a: Array, name: str, count: int) -> tuple[int, ...]:
     return shape
 
 
-def _heads(gain: Array, x: Array, where: str) -> int:
-    some = _axes(gain, "gain", 2)[0]
-    if some > x.shape[1]:
-        expected = f"at most {x.shape[1]} heads"
-        raise ChronosError("gain does not fit", where=f"fused.{where}", expected=expected, got=some)
-    return some
+def _heads(x: Array, gain: Array) -> tuple[tuple[int, int, int, int], tuple[int, ...]]:
+    """R, H, H', K of a norm, and the shape of its saved 1/√…"""
+    shape, gains = _shape(x, "x"), _shape(gain, "gain")
+    if len(shape) == 2 and gains == shape[1:]:
+        return (shape[0], 1, 1, shape[1]), shape[:1]
+    if len(shape) == 3 and len(gains) == 2 and gains[0] <= shape[1] and gains[1] == shape[2]:
+        return (shape[0], shape[1], gains[0], shape[2]), (shape[0], gains[0])
+    expected = "x (R, D) and (D,), or (R, H, K) and (H', K) with H' up to H"
+    raise ChronosError("gain does not fit", where="native.fused", expected=expected, got=f"{shape}, {gains}")
 
 
 def _in(a: Array, name: str, shape: tuple[int, ...]) -> ffi.CData:
     """A pointer to floats that C reads."""
     if not (isinstance(a, np.ndarray) and a.dtype == F32 and a.shape == shape and _whole(a)):
         _refuse(a, name, F32, shape)
-    return ffi.from_buffer(FLOATS, a)
+    return pointer(FLOATS, a)
 
 
 def _out(a: Array, name: str, shape: tuple[int, ...]) -> ffi.CData:
     """A pointer to floats that C writes."""
     if not (isinstance(a, np.ndarray) and a.dtype == F32 and a.shape == shape and a.flags.carray):
         _refuse(a, name, F32, shape, "writable ")
-    return ffi.from_buffer(FLOATS, a)
+    return pointer(FLOATS, a)
 
 
 def _ids(a: Array, name: str, shape: tuple[int, ...]) -> ffi.CData:
     """A pointer to int64 that C reads, and checks the range of."""
     if not (isinstance(a, np.ndarray) and a.dtype == I64 and a.shape == shape and _whole(a)):
         _refuse(a, name, I64, shape)
-    return ffi.from_buffer(INTEGERS, a)
+    return pointer(INTEGERS, a)
 
 
 def _whole(a: Array) -> bool:
-    return a.flags.c_contiguous and a.flags.aligned
+    flags = a.flags
+    return flags.carray or (flags.c_contiguous and flags.aligned)
 
 
 def _refuse(a: Array, name: str, dtype: np.dtype, shape: tuple[int, ...], more: str = "") -> None:

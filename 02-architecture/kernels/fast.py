@@ -66,16 +66,15 @@ def layer_norm_backward(dy, x, w, mean, rstd):
 
 
 def rms_norm(x, w, eps):
-    y, rstd = empty((len(x), 1, x.shape[1])), empty((len(x), 1))
-    fused.rms_norm(_whole(x)[:, None], _whole(w)[None], eps, y, rstd)
-    return y[:, 0], rstd[:, 0]
+    y, rstd = empty(x.shape), empty(len(x))
+    fused.rms_norm(_whole(x), _whole(w), eps, y, rstd)
+    return y, rstd
 
 
 def rms_norm_backward(dy, x, w, rstd):
-    dx, dw = empty((len(x), 1, x.shape[1])), empty((1, len(w)))
-    rows = _whole(dy)[:, None], _whole(x)[:, None]
-    fused.rms_norm_backward(*rows, _whole(w)[None], _whole(rstd)[:, None], dx, dw)
-    return dx[:, 0], dw[0]
+    dx, dw = empty(x.shape), empty(w.shape)
+    fused.rms_norm_backward(_whole(dy), _whole(x), _whole(w), _whole(rstd), dx, dw)
+    return dx, dw
 
 
 def qk_norm(x, w, eps):
@@ -84,10 +83,7 @@ def qk_norm(x, w, eps):
     return y, rstd
 
 
-def qk_norm_backward(dy, x, w, rstd):
-    dx, dw = empty(x.shape), empty(w.shape)
-    fused.rms_norm_backward(_whole(dy), _whole(x), _whole(w), _whole(rstd), dx, dw)
-    return dx, dw
+qk_norm_backward = rms_norm_backward  # the same, of rows of heads
 
 
 def rotary(x, cos, sin, heads):
