@@ -8,6 +8,7 @@
 enum {
     PIECE = 32 << 10, /* elements worth handing out: some ten microseconds */
     FAR = 4 << 20,    /* elements of a result that no cache will hold until it is read */
+    LEAST = 8,        /* rows, however long: a kernel may ask for the next one while it works on one */
     SUMS = 64,        /* partial sums of a gain's gradient, at most */
     SUM_ROWS = 64,    /* rows in each, at least */
 };
@@ -45,7 +46,7 @@ static void do_piece(void *context, size_t i) {
 static int each(int which, const fused *args, size_t n, size_t width) {
     work w = {kernel_of(which), *args, n, PIECE, 0};
     if (width > 1)
-        w.piece = width < PIECE ? PIECE / width : 1;
+        w.piece = width < PIECE / LEAST ? PIECE / width : LEAST;
     if (n)
         pool_run(do_piece, &w, (n + w.piece - 1) / w.piece);
     return CHRONOS_OK;

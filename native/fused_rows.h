@@ -96,10 +96,12 @@ INLINE float row_most(const float *x, size_t n) {
     return most_of(most(most(top[0], top[1]), most(top[2], top[3])));
 }
 
-/* In place, row (n,) becomes e^(scale x - top); the sum of that. */
-INLINE float row_powers(float *row, size_t n, float scale, float top) {
+/* In place, row (n,) becomes e^(scale x - top); the sum of that. `next` is asked for meanwhile, or NULL. */
+INLINE float row_powers(float *row, size_t n, float scale, float top, const float *next) {
     V total = set(0.0f), factor = set(scale), minus = set(-top);
     OVER(n, {
+        if (next)
+            PREFETCH(next + i);
         V e = exp_of(fma_of(load(row + i, k), factor, minus));
         store(row + i, e, k);
         total = total + keep(e, 0.0f, k);
@@ -120,7 +122,7 @@ TARGET static void softmax(const fused *a, size_t begin, size_t end) {
     for (size_t r = begin; r < end; r++) {
         float *row = a->rows + r * a->d;
         size_t n = visible_to(a, r);
-        float top = row_most(row, n) * a->scale, total = row_powers(row, n, a->scale, top);
+        float top = row_most(row, n) * a->scale, total = row_powers(row, n, a->scale, top, NULL);
         row_times(row, n, 1.0f / total);
         memset(row + n, 0, (a->d - n) * sizeof *row);
         a->lse[r] = top + logf(total);
@@ -146,7 +148,7 @@ TARGET static void softmax_backward(const fused *a, size_t begin, size_t end) {
     }
 }
 
-/* Three passes over a row, of which only the first waits for memory: a row stays in cache meanwhile. */
+/* Three passes over a row in cache. The second has most to compute, and brings the next row there. */
 TARGET static void cross_entropy(const fused *a, size_t begin, size_t end) {
     for (size_t r = begin; r < end; r++) {
         float *row = a->rows + r * a->d;
@@ -156,7 +158,7 @@ TARGET static void cross_entropy(const fused *a, size_t begin, size_t end) {
             continue;
         }
         float top = row_most(row, a->d), hit = row[a->ids[r]] - top;
-        float total = row_powers(row, a->d, 1.0f, top);
+        float total = row_powers(row, a->d, 1.0f, top, r + 1 < end ? row + a->d : NULL);
         row_times(row, a->d, a->scale / total);
         row[a->ids[r]] -= a->scale;
         a->losses[r] = logf(total) - hit;
