@@ -14,7 +14,7 @@ FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds r
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
-    *("fused.c", "fused_avx2.c", "fused_avx512.c", "fused_portable.c"),
+    *("fused.c", "fused_avx2.c", "fused_avx512.c", "fused_neon.c", "fused_portable.c"),
 )
 HEADERS = (
     "chronos_native.h",

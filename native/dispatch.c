@@ -32,6 +32,8 @@ static int cpu_has_avx512(void) {
 }
 
 static isa_table isa_avx512; /* products as with AVX2; what fused.c does has more */
+#elif defined(__aarch64__)
+static isa_table isa_neon; /* products as portable; what fused.c does has more */
 #endif
 
 enum { MAX_ISAS = 8 };
@@ -48,6 +50,10 @@ static int detect(void) {
         isa_avx512.name = "avx512";
         isas[n++] = &isa_avx512;
     }
+#elif defined(__aarch64__)
+    isa_neon = isa_portable;
+    isa_neon.name = "neon";
+    isas[n++] = &isa_neon;
 #endif
     return n;
 }

@@ -27,6 +27,10 @@ static fused_kernel *kernel_of(int which) {
     if (strcmp(isa, "avx2") == 0)
         return fused_avx2[which];
 #endif
+#ifdef HAVE_NEON
+    if (strcmp(isa, "neon") == 0)
+        return fused_neon[which];
+#endif
     (void)isa;
     return fused_portable[which];
 }

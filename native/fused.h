@@ -36,6 +36,10 @@ extern fused_kernel *const fused_portable[FUSED_KERNELS];
 #ifdef HAVE_AVX2
 extern fused_kernel *const fused_avx2[FUSED_KERNELS], *const fused_avx512[FUSED_KERNELS];
 #endif
+#ifdef __aarch64__
+#define HAVE_NEON 1 /* every 64-bit ARM has it */
+extern fused_kernel *const fused_neon[FUSED_KERNELS];
+#endif
 
 /* fused.c: what Python calls. Each returns CHRONOS_OK or an error, and then has written nothing.
  *   map:                 x (n,) -> y (n,); `which` is one of FUSED_EXP .. FUSED_GELU

@@ -23,8 +23,8 @@ Array = np.ndarray
 def apply(name: str, x: Array, y: Array) -> None:
     """y = f(x), any shape; f is one of "exp", "tanh", "sigmoid", "silu", "gelu" (the tanh form).
 
-    Within 1.25, 2.5, 2.5 and 3 units of the last place of the exact value (gelu: 2⁻²² |x|); where it is no normal
-    float32 number it may be 0, or infinity from 88.37 on instead of 88.73. NaN stays NaN.
+    Within 1.25, 2.5, 2.5 and 3 units of the last place of the exact value (gelu: 2⁻²² |x|); where it is no
+    normal float32 number it may be 0, or infinity from 88.37 on instead of 88.73. NaN stays NaN.
     """
     if name not in MAPS:
         raise ChronosError("no such function", where="fused.apply", expected=", ".join(MAPS), got=repr(name))

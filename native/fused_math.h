@@ -1,9 +1,10 @@
 /* e^x and its kin for a vector of floats, written once: each ISA says what a vector is, then includes this.
- * Used by fused_each.h and fused_rows.h. A vector V has W lanes; an ISA gives set, load, store, stream, keep, fma,
- * least, most, root, nearest, times_power, magnitude, with_sign, sum_of and most_of. Operators are C's.
+ * Used by fused_each.h and fused_rows.h. A vector V has W lanes; an ISA gives set, load, store, stream,
+ * keep, fma_of, least, most, root, nearest, times_power, magnitude, with_sign, sum_of and most_of. Operators
+ * are C's.
  *
- * Errors against the exact value, in units of the last place, at most (found over
- * millions of points; tested): exp 1.25, tanh 2.5, sigmoid 2.5, silu 3. What is no normal number may be 0. */
+ * Errors against the exact value, in units of the last place, at most (found over millions of points, tested):
+ * exp 1.25, tanh 2.5, sigmoid 2.5, silu 3. What is no normal number may be 0. */
 
 #define LOG2E 1.4426950408889634f
 #define LN2_HIGH 0.693359375f

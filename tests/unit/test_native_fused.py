@@ -12,11 +12,12 @@ import pytest
 
 from chronos import native
 from chronos.console import ChronosError
+from chronos.training.lanes import Lanes
 
 if not native.available():
     pytest.skip("needs the C library", allow_module_level=True)
 
-from chronos.native import check_fused, compiled, fused
+from chronos.native import bench_fused, bench_native, check_fused, compiled, fused
 from chronos.native.check_fused import cases
 
 CALLS = {check_fused.named(case): case for case in cases(np.random.default_rng(0), 6, 8)}
@@ -136,6 +137,28 @@ def test_gradients_of_gains_do_not_depend_on_threads(isa, threads):
         found.add(dx.tobytes() + dgain.tobytes() + dshift.tobytes())
     assert len(found) == 1
     assert np.allclose(dgain, (dy * x).sum(0), atol=2e-2) and np.allclose(dshift, dy.sum(0), atol=1e-2)
+
+
+def test_lanes_run_native_on_one_thread_each(threads):
+    """Several lanes fill the cores already."""
+    native.set_threads(3)
+    with Lanes(1):
+        assert native.info()["threads"] == 3
+    with Lanes(2):
+        assert native.info()["threads"] == 1
+    assert native.info()["threads"] == 3
+
+
+def test_bench_measures_every_case(monkeypatch, threads):
+    small = {"rotary": lambda: bench_fused.rotary(5, 3), "norm": lambda: bench_fused.layer_norm(7, 8)}
+    small |= {"rms": lambda: bench_fused.rms_norm(7, 8), "loss": lambda: bench_fused.cross_entropy(3, 9)}
+    small |= {"gate": lambda: bench_fused.swiglu(3, 9), "gelu": lambda: bench_fused.gelu(3, 9)}
+    small |= {"adamw": lambda: bench_fused.adamw(99), "limit": lambda: bench_fused.copy(99)}
+    assert len(small) == len(bench_fused.CASES)
+    monkeypatch.setattr(bench_fused, "CASES", small)
+    monkeypatch.setattr(bench_native, "SECONDS", 0.001)
+    found = bench_fused.bench(None, 2)
+    assert list(found) == list(small) and all(row["ms"] > 0 and "ratio" not in row for row in found.values())
 
 
 def test_nothing_visible_is_no_probability():
