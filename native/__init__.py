@@ -154,7 +154,7 @@ def _choose(isa: str | None) -> ModuleType:
             raise ChronosError(
                 f"CHRONOS_ISA={isa}: the C kernels are not there ({error})", mend=_MEND
             ) from None
-        warn(f"the C kernels are not there ({error}), so quantized products run on NumPy, slowly; {_MEND}")
+        warn(f"the C kernels are not there ({error}), so their work is done in NumPy, slowly; {_MEND}")
         return plain
     if isa is not None and isa not in compiled.isas():
         expected = ", ".join(["plain", *compiled.isas()])

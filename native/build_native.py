@@ -13,13 +13,21 @@ from cffi import FFI
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
-    *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c"),
-    *("plan.c", "step_avx2.c", "step_avx512.c", "step_portable.c"),
+    *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c", "plan.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
+    *("fused.c", "fused_avx2.c", "fused_avx512.c", "fused_neon.c", "fused_portable.c"),
 )
-HEADERS = ("chronos_native.h", "pairs.h", "scan.h", "step.h", "step_rows.h", "tokens.h", "fused_math.h")
+HEADERS = (
+    "chronos_native.h",
+    "pairs.h",
+    "scan.h",
+    "step.h",
+    "step_rows.h",
+    "tokens.h",
+    *(f"fused{part}.h" for part in ("", "_each", "_math", "_rows")),
+)
 
-# What Python calls; chronos_native.h and tokens.h say what each does.
+# What Python calls; chronos_native.h, tokens.h and fused.h say what each does.
 # Pointers are to whole, contiguous arrays.
 CDEF = """
 int chronos_quantize(int type, const float *w, size_t rows, size_t k, uint8_t *blocks);
@@ -90,11 +98,37 @@ int32_t chronos_learner_ids(const chronos_learner *learner);
 int chronos_learner_done(const chronos_learner *learner);
 size_t chronos_learner_merges(const chronos_learner *learner);
 void chronos_learner_export(const chronos_learner *learner, int32_t *merges);
+
+int chronos_map(int which, const float *x, float *y, size_t n);
+int chronos_gelu_backward(const float *dy, const float *x, float *dx, size_t n);
+int chronos_swiglu(const float *x, float *y, size_t rows, size_t d);
+int chronos_swiglu_backward(const float *dy, const float *x, float *dx, size_t rows, size_t d);
+int chronos_rotary(const float *x, const float *cosines, const float *sines, float *y, size_t rows,
+                   size_t heads, size_t some, size_t k);
+int chronos_adamw(float *w, const float *g, float *m, float *v, size_t n, const float *constants);
+int chronos_rms_norm(const float *x, const float *gain, float eps, float *y, float *rstd, size_t rows,
+                     size_t heads, size_t some, size_t k);
+int chronos_rms_norm_backward(const float *dy, const float *x, const float *gain, const float *rstd,
+                              float *dx, float *dgain, size_t rows, size_t heads, size_t some, size_t k);
+int chronos_layer_norm(const float *x, const float *gain, const float *shift, float eps, float *y,
+                       float *mean, float *rstd, size_t rows, size_t d);
+int chronos_layer_norm_backward(const float *dy, const float *x, const float *gain, const float *mean,
+                                const float *rstd, float *dx, float *dgain, float *dshift, size_t rows,
+                                size_t d);
+int chronos_softmax(float *s, const int64_t *visible, float scale, float *lse, size_t batch, size_t heads,
+                    size_t queries, size_t keys);
+int chronos_softmax_again(float *s, const float *lse, const int64_t *visible, float scale, size_t batch,
+                          size_t heads, size_t queries, size_t keys);
+int chronos_softmax_backward(const float *p, float *dp, const float *delta, float scale, size_t rows,
+                             size_t keys);
+int chronos_cross_entropy(float *logits, const int64_t *targets, float scale, float *losses, size_t rows,
+                          size_t e);
 """
 
 PREAMBLE = """
 #include "scan.h"
 #include "step.h"
+#include "fused.h"
 #include "tokens.h"
 #if defined(__clang__)
 static const char *chronos_compiler(void) { return "clang " __clang_version__; }
@@ -131,7 +165,7 @@ def ffibuilder() -> FFI:
         depends=[f"{FOLDER}/{name}" for name in HEADERS],
         include_dirs=[FOLDER],
         extra_compile_args=MSVC if sys.platform == "win32" else POSIX,
-        extra_link_args=[] if sys.platform == "win32" else ["-pthread"],
+        extra_link_args=[] if sys.platform == "win32" else ["-pthread", "-lm"],
         optional=True,
     )
     return ffi

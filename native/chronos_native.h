@@ -57,7 +57,7 @@ typedef struct {
 extern const isa_table isa_portable;
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define HAVE_AVX2 1
-extern const isa_table isa_avx2, isa_avx512;
+extern const isa_table isa_avx2;
 #endif
 
 /* dispatch.c. chronos_isa_choose(NULL) takes the best; a name that this CPU or this build lacks is refused.

@@ -182,5 +182,4 @@ AVX2 static void product_q4_0(const part *p) { product(CHRONOS_Q4_0, p); }
 AVX2 static void product_q8_0(const part *p) { product(CHRONOS_Q8_0, p); }
 
 const isa_table isa_avx2 = {"avx2", quantize_x, product_q4_0, product_q8_0};
-const isa_table isa_avx512 = {"avx512", quantize_x, product_q4_0, product_q8_0};
 #endif

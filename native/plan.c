@@ -11,13 +11,17 @@ typedef struct {
 } job;
 
 static step_kernel *const *chosen_kernels(void) {
-#ifdef HAVE_AVX2
     const char *isa = isa_chosen()->name;
+#ifdef HAVE_AVX2
     if (strcmp(isa, "avx512") == 0)
         return step_avx512;
     if (strcmp(isa, "avx2") == 0)
         return step_avx2;
+#elif defined(__aarch64__)
+    if (strcmp(isa, "neon") == 0)
+        return step_neon;
 #endif
+    (void)isa;
     return step_portable;
 }
 

@@ -1,5 +1,5 @@
 /* The kernels of a decode step, written once: step.h says what each does, fused_math.h what a vector is.
- * Included by the file of each ISA after fused_math.h. A kernel does the items begin ... end - 1, and what
+ * Included by the fused_*.c of each ISA after fused_math.h. A kernel does the items begin ... end - 1, and what
  * becomes of an item depends on no other, so that threads change no bit. */
 
 enum { TOGETHER = 4 }; /* rows, keys or vectors worked on at once: sums that do not wait for each other */
@@ -51,7 +51,7 @@ TARGET static void product(const chronos_step *s, size_t begin, size_t end, int6
     }
 }
 
-TARGET static void rms_norm(const chronos_step *s, size_t begin, size_t end, int64_t at) {
+TARGET static void rms_norm_step(const chronos_step *s, size_t begin, size_t end, int64_t at) {
     (void)at;
     for (size_t r = begin; r < end; r++) {
         const float *x = s->x + r * s->d, *gain = s->v + r * s->k;
@@ -60,7 +60,7 @@ TARGET static void rms_norm(const chronos_step *s, size_t begin, size_t end, int
     }
 }
 
-TARGET static void layer_norm(const chronos_step *s, size_t begin, size_t end, int64_t at) {
+TARGET static void layer_norm_step(const chronos_step *s, size_t begin, size_t end, int64_t at) {
     V total = set(0.0f), square = total;
     (void)begin, (void)end, (void)at;
     OVER(s->d, total = total + load(s->x + i, k););
@@ -264,7 +264,7 @@ TARGET static void index_scores(const chronos_step *s, size_t begin, size_t end,
 
 #define STEP_TABLE                                                                                         \
     {                                                                                                      \
-        [STEP_RMS_NORM] = rms_norm, [STEP_LAYER_NORM] = layer_norm, [STEP_PRODUCT] = product,              \
+        [STEP_RMS_NORM] = rms_norm_step, [STEP_LAYER_NORM] = layer_norm_step, [STEP_PRODUCT] = product,    \
         [STEP_ADD] = add, [STEP_ROTARY] = rotary_step, [STEP_ATTEND] = attend,                             \
         [STEP_SWIGLU] = swiglu_step, [STEP_GELU] = gelu_step, [STEP_RELU2] = relu2_step,                   \
         [STEP_CONV] = conv, [STEP_DECAY] = decay, [STEP_DELTA] = delta, [STEP_GATED] = gated,              \

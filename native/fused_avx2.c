@@ -1,5 +1,6 @@
 /* The fused kernels for x86-64 with AVX2 and FMA: a vector is eight floats.
  * What the kernels are stands in fused_math.h, fused_each.h and fused_rows.h. */
+#include "fused.h"
 #include "step.h"
 
 #ifdef HAVE_AVX2
@@ -24,6 +25,8 @@ INLINE void store(float *p, V v, size_t k) {
     else
         _mm256_maskstore_ps(p, mask(k), v);
 }
+INLINE void stream(float *p, V v) { _mm256_stream_ps(p, v); }
+INLINE void stream_end(void) { _mm_sfence(); }
 INLINE V keep(V v, float other, size_t k) {
     return k == W ? v : _mm256_blendv_ps(set(other), v, _mm256_castsi256_ps(mask(k)));
 }
@@ -51,7 +54,12 @@ INLINE float most_of(V v) {
 
 #include "fused_math.h"
 
+#include "fused_each.h"
+
+#include "fused_rows.h"
+
 #include "step_rows.h"
 
+fused_kernel *const fused_avx2[FUSED_KERNELS] = FUSED_TABLE;
 step_kernel *const step_avx2[STEP_KINDS] = STEP_TABLE;
 #endif

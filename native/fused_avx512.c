@@ -1,5 +1,6 @@
 /* The fused kernels for x86-64 with AVX-512 (F): a vector is sixteen floats, and masks take what is left.
  * What the kernels are stands in fused_math.h, fused_each.h and fused_rows.h. */
+#include "fused.h"
 #include "step.h"
 
 #ifdef HAVE_AVX2
@@ -22,6 +23,8 @@ INLINE void store(float *p, V v, size_t k) {
     else
         _mm512_mask_storeu_ps(p, mask(k), v);
 }
+INLINE void stream(float *p, V v) { _mm512_stream_ps(p, v); }
+INLINE void stream_end(void) { _mm_sfence(); }
 INLINE V keep(V v, float other, size_t k) {
     return k == W ? v : _mm512_mask_blend_ps(mask(k), set(other), v);
 }
@@ -40,7 +43,12 @@ INLINE float most_of(V v) { return _mm512_reduce_max_ps(v); }
 
 #include "fused_math.h"
 
+#include "fused_each.h"
+
+#include "fused_rows.h"
+
 #include "step_rows.h"
 
+fused_kernel *const fused_avx512[FUSED_KERNELS] = FUSED_TABLE;
 step_kernel *const step_avx512[STEP_KINDS] = STEP_TABLE;
 #endif
