@@ -24,6 +24,23 @@
         }                                                                                                  \
     } while (0)
 
+/* The same for sums, in four chains c: a sum in one would wait for each addition. ALL adds them up. */
+#define OVER_CHAINS(n, ...)                                                                                \
+    do {                                                                                                   \
+        size_t chains_all = (n), chains_n = chains_all / (4 * W) * (4 * W);                                \
+        for (size_t at = 0; at < chains_n; at += 4 * W)                                                    \
+            for (int c = 0; c < 4; c++) {                                                                  \
+                const size_t i = at + (size_t)c * W, k = W;                                                \
+                __VA_ARGS__                                                                                \
+            }                                                                                              \
+        for (size_t i = chains_n; i < chains_all; i += W) {                                                \
+            const size_t k = chains_all - i < W ? chains_all - i : W, c = 0;                               \
+            __VA_ARGS__                                                                                    \
+        }                                                                                                  \
+    } while (0)
+#define CHAINS(name) V name[4] = {set(0.0f), set(0.0f), set(0.0f), set(0.0f)}
+#define ALL(name) sum_of((name[0] + name[1]) + (name[2] + name[3]))
+
 #if defined(__GNUC__) || defined(__clang__)
 #define PREFETCH(p) __builtin_prefetch((p), 0, 2)
 #else

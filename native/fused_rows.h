@@ -11,9 +11,9 @@ TARGET static void rms_norm(const fused *a, size_t begin, size_t end) {
                 memcpy(y, x, a->d * sizeof *y);
                 continue;
             }
-            V square = set(0.0f);
-            OVER(a->d, V v = load(x + i, k); square = fma_of(v, v, square););
-            float rstd = 1.0f / sqrtf(sum_of(square) / (float)a->d + a->eps);
+            CHAINS(square);
+            OVER_CHAINS(a->d, V v = load(x + i, k); square[c] = fma_of(v, v, square[c]););
+            float rstd = 1.0f / sqrtf(ALL(square) / (float)a->d + a->eps);
             a->rstd[r * a->some + h] = rstd;
             OVER(a->d, store(y + i, load(x + i, k) * set(rstd) * load(gain + i, k), k););
         }
@@ -30,9 +30,9 @@ TARGET static void rms_norm_backward(const fused *a, size_t begin, size_t end) {
                 memcpy(dx, dy, a->d * sizeof *dx);
                 continue;
             }
-            V dot = set(0.0f);
-            OVER(a->d, dot = fma_of(load(dy + i, k) * load(gain + i, k), load(x + i, k), dot););
-            float rstd = a->rstd[r * a->some + h], mean = sum_of(dot) / (float)a->d * rstd;
+            CHAINS(dot);
+            OVER_CHAINS(a->d, dot[c] = fma_of(load(dy + i, k) * load(gain + i, k), load(x + i, k), dot[c]););
+            float rstd = a->rstd[r * a->some + h], mean = ALL(dot) / (float)a->d * rstd;
             V s = set(rstd), c = set(mean);
             OVER(a->d, {
                 V up = load(dy + i, k), n = load(x + i, k) * s;
@@ -43,56 +43,59 @@ TARGET static void rms_norm_backward(const fused *a, size_t begin, size_t end) {
 }
 
 TARGET static void layer_norm(const fused *a, size_t begin, size_t end) {
+    const float *gain = a->gain, *shift = a->shift; /* here, for a store might change what `a` points to */
+    size_t d = a->d;
     for (size_t r = begin; r < end; r++) {
-        const float *x = a->x + r * a->d;
-        float *y = a->y + r * a->d;
-        V total = set(0.0f), square = set(0.0f);
-        OVER(a->d, total = total + load(x + i, k););
-        V mean = set(sum_of(total) / (float)a->d);
-        OVER(a->d, V v = keep(load(x + i, k) - mean, 0.0f, k); square = fma_of(v, v, square););
-        float rstd = 1.0f / sqrtf(sum_of(square) / (float)a->d + a->eps);
-        a->mean[r] = sum_of(total) / (float)a->d;
-        a->rstd[r] = rstd;
-        OVER(a->d, {
-            V n = (load(x + i, k) - mean) * set(rstd) * load(a->gain + i, k);
-            if (a->shift)
-                n = n + load(a->shift + i, k);
-            store(y + i, n, k);
-        });
+        const float *x = a->x + r * d;
+        float *y = a->y + r * d;
+        CHAINS(total);
+        CHAINS(square);
+        OVER_CHAINS(d, total[c] = total[c] + load(x + i, k););
+        a->mean[r] = ALL(total) / (float)d;
+        V mean = set(a->mean[r]);
+        OVER_CHAINS(d, V v = keep(load(x + i, k) - mean, 0.0f, k); square[c] = fma_of(v, v, square[c]););
+        a->rstd[r] = 1.0f / sqrtf(ALL(square) / (float)d + a->eps);
+        V s = set(a->rstd[r]);
+        if (shift)
+            OVER(d, {
+                V n = (load(x + i, k) - mean) * s;
+                store(y + i, fma_of(n, load(gain + i, k), load(shift + i, k)), k);
+            });
+        else
+            OVER(d, store(y + i, (load(x + i, k) - mean) * s * load(gain + i, k), k););
     }
 }
 
 /* dgain and dshift (D,) are added to: the caller has cleared them. */
 TARGET static void layer_norm_backward(const fused *a, size_t begin, size_t end) {
+    const float *gain = a->gain;
+    float *dgain = a->dgain, *dshift = a->dshift;
+    size_t d = a->d;
     for (size_t r = begin; r < end; r++) {
-        const float *x = a->x + r * a->d, *dy = a->dy + r * a->d;
-        float *dx = a->dx + r * a->d;
-        V mean = set(a->mean[r]), s = set(a->rstd[r]), total = set(0.0f), dot = set(0.0f);
-        OVER(a->d, {
-            V dn = load(dy + i, k) * load(a->gain + i, k);
-            total = total + dn;
-            dot = fma_of(dn, load(x + i, k) - mean, dot); /* beyond the row dn is 0 */
+        const float *x = a->x + r * d, *dy = a->dy + r * d;
+        float *dx = a->dx + r * d;
+        V mean = set(a->mean[r]), s = set(a->rstd[r]);
+        CHAINS(total);
+        CHAINS(dot);
+        OVER_CHAINS(d, {
+            V dn = load(dy + i, k) * load(gain + i, k);
+            total[c] = total[c] + dn;
+            dot[c] = fma_of(dn, load(x + i, k) - mean, dot[c]); /* beyond the row dn is 0 */
         });
-        V first = set(sum_of(total) / (float)a->d), second = set(sum_of(dot) / (float)a->d) * s;
-        OVER(a->d, {
+        V first = set(ALL(total) / (float)d), second = set(ALL(dot) / (float)d) * s;
+        OVER(d, {
             V up = load(dy + i, k), n = (load(x + i, k) - mean) * s;
-            store(dx + i, (fma_of(up, load(a->gain + i, k), set(0.0f) - first) - n * second) * s, k);
-            store(a->dgain + i, fma_of(up, n, load(a->dgain + i, k)), k);
-            store(a->dshift + i, up + load(a->dshift + i, k), k);
+            store(dx + i, (fma_of(up, load(gain + i, k), set(0.0f) - first) - n * second) * s, k);
+            store(dgain + i, fma_of(up, n, load(dgain + i, k)), k);
+            store(dshift + i, up + load(dshift + i, k), k);
         });
     }
 }
 
 /* The largest of x (n,), or -infinity; NaN may be passed over, and shows in the sum that follows. */
 INLINE float row_most(const float *x, size_t n) {
-    V top[4];
-    size_t whole = n / (4 * W) * (4 * W);
-    for (int j = 0; j < 4; j++)
-        top[j] = set(-INFINITY);
-    for (size_t i = 0; i < whole; i += 4 * W) /* four chains: one would wait for each comparison */
-        for (int j = 0; j < 4; j++)
-            top[j] = most(top[j], load(x + i + j * W, W));
-    OVER(n - whole, top[0] = most(top[0], keep(load(x + whole + i, k), -INFINITY, k)););
+    V top[4] = {set(-INFINITY), set(-INFINITY), set(-INFINITY), set(-INFINITY)};
+    OVER_CHAINS(n, top[c] = most(top[c], keep(load(x + i, k), -INFINITY, k)););
     return most_of(most(most(top[0], top[1]), most(top[2], top[3])));
 }
 
