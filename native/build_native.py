@@ -13,9 +13,10 @@ from cffi import FFI
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
+    *("back.c", "pack.c", "packed.c", "packed_avx512.c", "packed_portable.c", "quants_int4.c", "quants_k.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
 )
-HEADERS = ("chronos_native.h", "pairs.h", "tokens.h")
+HEADERS = ("chronos_native.h", "pairs.h", "products.h", "tokens.h")
 
 # What Python calls; chronos_native.h and tokens.h say what each does.
 # Pointers are to whole, contiguous arrays.
@@ -23,6 +24,12 @@ CDEF = """
 int chronos_quantize(int type, const float *w, size_t rows, size_t k, uint8_t *blocks);
 int chronos_dequantize(int type, const uint8_t *blocks, size_t rows, size_t k, float *w);
 int chronos_matmul(int type, const uint8_t *w, size_t n, size_t k, const float *x, size_t b, float *y);
+int chronos_pack(int type, const uint8_t *blocks, size_t n, size_t k, uint8_t *panels);
+int chronos_unpack_rows(int type, const uint8_t *panels, size_t k, const int64_t *rows, size_t count,
+                        uint8_t *blocks);
+int chronos_matmul_packed(int type, const uint8_t *panels, size_t n, size_t k, const float *x, size_t b,
+                          float *y);
+int chronos_back(int type, const uint8_t *blocks, size_t n, size_t k, const float *g, size_t b, float *y);
 size_t chronos_nonfinite(const float *x, size_t n);
 uint64_t chronos_read(const uint8_t *data, size_t bytes);
 int chronos_isa_choose(const char *name);
@@ -67,6 +74,7 @@ void chronos_learner_export(const chronos_learner *learner, int32_t *merges);
 """
 
 PREAMBLE = """
+#include "products.h"
 #include "tokens.h"
 #if defined(__clang__)
 static const char *chronos_compiler(void) { return "clang " __clang_version__; }

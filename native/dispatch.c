@@ -18,6 +18,18 @@ static int cpu_has_avx2(void) {
     (void)high;
     return (xcr0 & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & avx2);
 }
+
+/* AVX-512 F, DQ, BW, VL and VNNI, of which the first four are what Skylake brought; the system must also save
+ * the mask registers and the upper halves (bits 5 to 7 of XCR0). */
+static int cpu_has_avx512(void) {
+    const unsigned need_b = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, need_c = 1u << 11;
+    unsigned a, b, c, d, xcr0, high;
+    if (!cpu_has_avx2() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) /* the first asks for xgetbv, too */
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+    (void)high;
+    return (xcr0 & 0xe6) == 0xe6 && (b & need_b) == need_b && (c & need_c);
+}
 #endif
 
 enum { MAX_ISAS = 8 };
@@ -29,6 +41,8 @@ static int detect(void) {
 #ifdef HAVE_AVX2
     if (cpu_has_avx2())
         isas[n++] = &isa_avx2;
+    if (cpu_has_avx512())
+        isas[n++] = &isa_avx512;
 #endif
     return n;
 }
