@@ -1,7 +1,6 @@
 /* y = x w^T for packed w: cuts the work into tasks for the panel kernels of the chosen ISA.
- * No arithmetic here. Rows of x are quantized eight at a time, each task takes some panels by up to 64 rows
- * of x, and goes through them eight rows by eight, so that what it reads again is still in the second-level
- * cache. */
+ * No arithmetic here. Rows of x are quantized four at a time. Each task takes some pairs of panels by up to 64
+ * rows of x, a stretch of a pair at a time, so that it is in the first-level cache for all but the first four. */
 #include "products.h"
 
 #include <stdlib.h>
@@ -9,7 +8,7 @@
 enum {
     CHUNK = 256,           /* rows of x quantized together: bounds the scratch memory, 1.25 bytes a value */
     TASK_COLS = 64,        /* rows of x in a task */
-    TASK_BYTES = 384 << 10, /* of panels in a task, at most, where several rows of x read them again */
+    FIRST_LEVEL = 18 << 10, /* of two panels, at a time, where several rows of x read them again */
     TASK_WORK = 256 << 10, /* weights times rows of x worth handing out: about 2 microseconds */
 };
 
@@ -22,7 +21,7 @@ typedef struct {
     const float *x;
     float *y;
     uint8_t *prepared;
-    size_t tile_bytes, tiles, panel_bytes, task_panels, row_tasks;
+    size_t tile_bytes, tiles, panel_bytes, pairs, task_pairs, row_tasks;
 } product;
 
 static const panel_table *table_of(const isa_table *isa) {
@@ -59,35 +58,46 @@ static void prepare_tile(void *context, size_t i) {
         (step == SUPER ? p->kernels->prepare_super : p->kernels->prepare)(x, p->k, cols, p->k, zero, out);
 }
 
+/* Two panels by the tiles [tile, last) of x: a few steps at a time by all of them, if there are several. Sums
+ * wait in a place of their own: columns of y are often a power of two apart, and would push each other out. */
+static void multiply_pair(const product *p, size_t i, size_t tile, size_t last) {
+    enum { PAIR = 2 * PANEL };
+    const uint8_t *panel = p->panels + i * p->panel_bytes;
+    size_t left = p->n - i * PANEL, all = panel_steps(p->type, p->k), step = panel_step_bytes(p->type);
+    size_t rows = left < PAIR ? left : PAIR, some = last - tile > 1 ? FIRST_LEVEL / (2 * step) : all, start = 0;
+    float sums[TASK_COLS * PAIR], *y = p->y + tile * COLS * p->n + i * PANEL;
+    do { /* once where there are no steps, for y must be written */
+        for (size_t t = tile; t < last; t++) {
+            size_t cols = p->b - t * COLS < COLS ? p->b - t * COLS : COLS;
+            panel_part part = {.rows = rows, .ldy = PAIR, .more = start > 0, .fresh = t == tile};
+            part.steps = all - start < some ? all - start : some;
+            part.panel[0] = panel + start * step;
+            part.panel[1] = part.panel[0] + (left > PANEL ? p->panel_bytes : 0);
+            part.x = p->prepared + t * p->tile_bytes + x_bytes(p->type, start * panel_step_weights(p->type), cols);
+            part.y = sums + (t - tile) * COLS * PAIR;
+            p->product(&part, cols);
+        }
+        start += some;
+    } while (start < all);
+    for (size_t c = 0; c < (last - tile) * COLS && tile * COLS + c < p->b; c++)
+        memcpy(y + c * p->n, sums + c * PAIR, rows * sizeof(float));
+}
+
 static void multiply(void *context, size_t task) {
     const product *p = context;
-    size_t panel = task % p->row_tasks * p->task_panels, all = (p->n + PANEL - 1) / PANEL;
-    size_t end = panel + p->task_panels < all ? panel + p->task_panels : all;
+    size_t pair = task % p->row_tasks * p->task_pairs, end = pair + p->task_pairs;
     size_t tile = task / p->row_tasks * (TASK_COLS / COLS), last = tile + TASK_COLS / COLS;
-    last = last < p->tiles ? last : p->tiles;
-    for (; tile < last; tile++)
-        for (size_t i = panel; i < end; i++) {
-            size_t rows = p->n - i * PANEL, cols = p->b - tile * COLS;
-            panel_part part = {.panel = p->panels + i * p->panel_bytes};
-            part.x = p->prepared + tile * p->tile_bytes;
-            part.y = p->y + tile * COLS * p->n + i * PANEL;
-            part.steps = panel_steps(p->type, p->k);
-            part.rows = rows < PANEL ? rows : PANEL;
-            part.ldy = p->n;
-            p->product(&part, cols < COLS ? cols : COLS);
-        }
+    for (; pair < end && pair < p->pairs; pair++)
+        multiply_pair(p, 2 * pair, tile, last < p->tiles ? last : p->tiles);
 }
 
 static void multiply_chunk(product *p) {
-    size_t cols = p->b < TASK_COLS ? p->b : TASK_COLS, panel_work = PANEL * p->k * cols + 1;
-    size_t most = p->b > COLS ? TASK_BYTES / (p->panel_bytes + 1) + 1 : SIZE_MAX;
-    size_t all = (p->n + PANEL - 1) / PANEL;
-    size_t share = all / (4 * (size_t)chronos_threads()) + 1; /* so that threads finish together */
+    size_t cols = p->b < TASK_COLS ? p->b : TASK_COLS, pair_work = 2 * PANEL * p->k * cols + 1;
+    size_t share = p->pairs / (4 * (size_t)chronos_threads()) + 1; /* so that threads finish together */
     p->tiles = (p->b + COLS - 1) / COLS;
-    p->task_panels = TASK_WORK / panel_work + 1;
-    p->task_panels = p->task_panels > share ? p->task_panels : share;
-    p->task_panels = p->task_panels < most ? p->task_panels : most;
-    p->row_tasks = (all + p->task_panels - 1) / p->task_panels;
+    p->task_pairs = TASK_WORK / pair_work + 1;
+    p->task_pairs = p->task_pairs > share ? p->task_pairs : share;
+    p->row_tasks = (p->pairs + p->task_pairs - 1) / p->task_pairs;
     if (p->b * p->k < 64 << 10) /* too little to share */
         for (size_t i = 0; i < p->tiles; i++)
             prepare_tile(p, i);
@@ -114,6 +124,7 @@ int chronos_matmul_packed(int type, const uint8_t *panels, size_t n, size_t k, c
     size_t chunk = b < CHUNK ? b : CHUNK, line = 64;
     p.product = product_of(p.kernels, type);
     p.panel_bytes = panel_bytes(type, k);
+    p.pairs = (n + 2 * PANEL - 1) / (2 * PANEL);
     p.tile_bytes = (x_bytes(type, k, chunk < COLS ? chunk : COLS) + line - 1) / line * line;
     char *scratch = malloc((chunk + COLS - 1) / COLS * p.tile_bytes + line);
     if (!scratch)

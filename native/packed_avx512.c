@@ -2,7 +2,7 @@
  * Compiled without -march; each function carries its own target. products.h draws what is read here.
  *
  * vpdpbusd adds four products of unsigned by signed bytes to 32 bits and cannot overflow. What is kept in
- * registers is a panel's step, unpacked once, times up to eight rows of x. */
+ * registers is two panels' step, unpacked once, times up to four rows of x. */
 #include "products.h"
 
 #ifdef HAVE_AVX512
@@ -13,7 +13,7 @@
 #define INLINE AVX512 static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
-/* How far ahead one row of x asks for weights: they come from memory, and it does little with them. */
+/* How many bytes ahead what is not in a cache yet is asked for. */
 enum { AHEAD = 4096 };
 
 INLINE __m512i bytes64(const uint8_t *p) { return _mm512_loadu_si512(p); }
@@ -26,103 +26,138 @@ INLINE void prefetch(const uint8_t *p, size_t bytes) {
         _mm_prefetch((const char *)((uintptr_t)p + AHEAD + i), _MM_HINT_T0);
 }
 
-INLINE void store(const panel_part *p, const __m512 *sum, size_t cols) {
-    __mmask16 rows = (__mmask16)((1u << p->rows) - 1);
-    for (size_t c = 0; c < cols; c++)
-        _mm512_mask_storeu_ps(p->y + c * p->ldy, rows, sum[c]);
+/* The sums of two panels: those of panel i and row c of x are sum[c][i]. */
+typedef __m512 sums[COLS][2];
+
+INLINE __mmask16 rows_of(const panel_part *p, int i) {
+    size_t rows = p->rows > 16u * i ? p->rows - 16u * i : 0;
+    return (__mmask16)((1u << (rows < 16 ? rows : 16)) - 1);
 }
 
-/* 32 weights: eight vectors of codes, times the codes of each row of x. */
-INLINE void step32(int type, const uint8_t *w, __m512 w_scale, const uint8_t *x, size_t cols, __m512 *sum) {
+INLINE void load(const panel_part *p, sums sum, size_t cols) {
+    UNROLL for (size_t c = 0; c < cols; c++)
+        UNROLL for (int i = 0; i < 2; i++)
+            sum[c][i] = p->more ? _mm512_maskz_loadu_ps(rows_of(p, i), p->y + c * p->ldy + 16 * i)
+                                : _mm512_setzero_ps();
+}
+
+INLINE void store(const panel_part *p, sums sum, size_t cols) {
+    UNROLL for (size_t c = 0; c < cols; c++)
+        UNROLL for (int i = 0; i < 2; i++)
+            _mm512_mask_storeu_ps(p->y + c * p->ldy + 16 * i, rows_of(p, i), sum[c][i]);
+}
+
+/* Vector i of the eight with the codes of 32 weights. */
+INLINE __m512i codes32(int type, const uint8_t *w, int i) {
     const __m512i nibble = _mm512_set1_epi8(15);
+    if (type == CHRONOS_Q8_0)
+        return bytes64(w + i * LANES4);
+    __m512i bytes = bytes64(w + i % 4 * LANES4);
+    return _mm512_and_si512(i < 4 ? bytes : _mm512_srli_epi16(bytes, 4), nibble);
+}
+
+/* 32 weights of both panels; v is the first panel's codes, w the second's. */
+INLINE void step32(int type, const uint8_t *v, const uint8_t *w, __m512 v_scale, __m512 w_scale,
+                   const uint8_t *x, size_t cols, sums sum) {
     const uint8_t *scales = x + cols * BLOCK, *biases = scales + cols * sizeof(float);
-    __m512i code[8];
+    __m512i code[2][8];
     UNROLL for (int i = 0; i < 8; i++)
-        if (type == CHRONOS_Q8_0)
-            code[i] = bytes64(w + i * LANES4);
-        else if (i < 4)
-            code[i] = _mm512_and_si512(bytes64(w + i * LANES4), nibble);
-        else
-            code[i] = _mm512_and_si512(_mm512_srli_epi16(bytes64(w + (i - 4) * LANES4), 4), nibble);
+        code[0][i] = codes32(type, v, i), code[1][i] = codes32(type, w, i);
     UNROLL for (size_t c = 0; c < cols; c++) {
-        __m512i dot = spread(biases + c * 4), other = _mm512_setzero_si512();
-        if (cols > 2) {
-            UNROLL for (int i = 0; i < 8; i++)
-                dot = _mm512_dpbusd_epi32(dot, code[i], spread(x + c * BLOCK + 4 * i));
-        } else { /* two sums under way hide the latency of adding to one */
-            UNROLL for (int i = 0; i < 4; i++) {
-                dot = _mm512_dpbusd_epi32(dot, code[i], spread(x + c * BLOCK + 4 * i));
-                other = _mm512_dpbusd_epi32(other, code[i + 4], spread(x + c * BLOCK + 4 * i + 16));
-            }
-            dot = _mm512_add_epi32(dot, other);
+        __m512i dot[2] = {spread(biases + c * 4), spread(biases + c * 4)};
+        UNROLL for (int i = 0; i < 8; i++) { /* what is read of x serves twice: loads, too, have a limit */
+            __m512i four = spread(x + c * BLOCK + 4 * i);
+            dot[0] = _mm512_dpbusd_epi32(dot[0], code[0][i], four);
+            dot[1] = _mm512_dpbusd_epi32(dot[1], code[1][i], four);
         }
-        __m512 scale = _mm512_mul_ps(w_scale, spread_float(scales + c * 4));
-        sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), scale, sum[c]);
+        __m512 scale = spread_float(scales + c * 4);
+        sum[c][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[0]), _mm512_mul_ps(v_scale, scale), sum[c][0]);
+        sum[c][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[1]), _mm512_mul_ps(w_scale, scale), sum[c][1]);
     }
 }
 
 INLINE void by_32(int type, const panel_part *p, size_t cols) {
-    size_t codes = (type == CHRONOS_Q8_0 ? 8 : 4) * LANES4, x_step = cols * XSTEP_BYTES;
-    const uint8_t *w = p->panel, *x = p->x;
-    __m512 sum[COLS];
-    for (size_t c = 0; c < cols; c++)
-        sum[c] = _mm512_setzero_ps();
-    for (size_t i = 0; i < p->steps; i++, w += LANES4 + 2 * codes, x += 2 * x_step) {
-        if (cols == 1)
-            prefetch(w, LANES4 + 2 * codes);
-        step32(type, w + LANES4, halves16(w), x, cols, sum);
-        step32(type, w + LANES4 + codes, halves16(w + 32), x + x_step, cols, sum);
+    size_t codes = (type == CHRONOS_Q8_0 ? 8 : 4) * LANES4, step = LANES4 + 2 * codes, x_step = cols * XSTEP_BYTES;
+    const uint8_t *v = p->panel[0], *w = p->panel[1], *x = p->x;
+    sums sum;
+    load(p, sum, cols);
+    for (size_t i = 0; i < p->steps; i++, v += step, w += step, x += 2 * x_step) {
+        const uint8_t *v_codes = v + LANES4, *w_codes = w + LANES4;
+        if (p->fresh)
+            prefetch(v, step), prefetch(w, step);
+        step32(type, v_codes, w_codes, halves16(v), halves16(w), x, cols, sum);
+        step32(type, v_codes + codes, w_codes + codes, halves16(v + 32), halves16(w + 32), x + x_step, cols, sum);
     }
     store(p, sum, cols);
 }
 
+typedef __m512i totals[COLS][2];
+
 /* 64 of a super-block's weights: four vectors of bytes hold four sixteens, two bits each. */
-INLINE void quarter(const uint8_t *w, const __m512i *scales, int odd, const uint8_t *x, size_t cols,
-                    __m512i *sum) {
+INLINE void quarter(const uint8_t *const *w, const uint8_t *const *scales, int odd, const uint8_t *x, size_t cols,
+                    totals total) {
     const __m512i two_bits = _mm512_set1_epi8(3), low = _mm512_set1_epi32(15);
-    __m512i bytes[4];
-    UNROLL for (int i = 0; i < 4; i++) bytes[i] = bytes64(w + i * LANES4);
     UNROLL for (int p = 0; p < 4; p++) { /* sixteen 2p + odd of the eight of this half */
-        __m512i code[4], from = scales[p / 2];
-        UNROLL for (int i = 0; i < 4; i++)
-            code[i] = _mm512_and_si512(_mm512_srli_epi16(bytes[i], 2 * p), two_bits);
-        __m512i scale = _mm512_and_si512(_mm512_srli_epi32(from, 8 * ((2 * p + odd) % 4)), low);
+        __m512i code[2][4], scale[2];
+        UNROLL for (int n = 0; n < 2; n++) {
+            UNROLL for (int i = 0; i < 4; i++)
+                code[n][i] = _mm512_and_si512(_mm512_srli_epi16(bytes64(w[n] + i * LANES4), 2 * p), two_bits);
+            __m512i four = bytes64(scales[n] + p / 2 * LANES4);
+            scale[n] = _mm512_and_si512(_mm512_srli_epi32(four, 8 * ((2 * p + odd) % 4)), low);
+        }
         const uint8_t *row = x + (2 * p + odd) * cols * 16;
         UNROLL for (size_t c = 0; c < cols; c++, row += 16) {
-            __m512i dot = _mm512_setzero_si512();
-            UNROLL for (int i = 0; i < 4; i++) dot = _mm512_dpbusd_epi32(dot, code[i], spread(row + 4 * i));
-            sum[c] = _mm512_dpwssd_epi32(sum[c], dot, scale); /* |dot| < 2^15, so its low half is all of it */
+            __m512i dot[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+            UNROLL for (int i = 0; i < 4; i++) {
+                __m512i four = spread(row + 4 * i);
+                dot[0] = _mm512_dpbusd_epi32(dot[0], code[0][i], four);
+                dot[1] = _mm512_dpbusd_epi32(dot[1], code[1][i], four);
+            } /* |dot| < 2^15, so its low half is all of it */
+            total[c][0] = _mm512_dpwssd_epi32(total[c][0], dot[0], scale[0]);
+            total[c][1] = _mm512_dpwssd_epi32(total[c][1], dot[1], scale[1]);
         }
     }
 }
 
+/* The sixteens' minima times the sums of x's codes. */
+INLINE void minima(const uint8_t *scales, const uint8_t *x_sums, size_t cols, int n, totals total) {
+    const __m512i pairs = _mm512_set1_epi32(0x000f000f);
+    UNROLL for (int j = 0; j < 8; j++) {
+        __m512i four = bytes64(scales + j / 2 * LANES4);
+        __m512i two = _mm512_and_si512(_mm512_srli_epi32(four, j % 2 ? 12 : 4), pairs);
+        UNROLL for (size_t c = 0; c < cols; c++)
+            total[c][n] = _mm512_dpwssd_epi32(total[c][n], two, spread(x_sums + (j * cols + c) * 4));
+    }
+}
+
 INLINE void by_256(const panel_part *p, size_t cols) {
-    const __m512i minima = _mm512_set1_epi32(0x000f000f);
-    const uint8_t *w = p->panel, *x = p->x;
+    const uint8_t *w[2] = {p->panel[0], p->panel[1]}, *x = p->x;
     size_t step = panel_step_bytes(CHRONOS_Q2_K);
-    __m512 sum[COLS];
-    for (size_t c = 0; c < cols; c++)
-        sum[c] = _mm512_setzero_ps();
-    for (size_t i = 0; i < p->steps; i++, w += step, x += cols * XSUPER_BYTES) {
-        const uint8_t *codes = w + 5 * LANES4, *scales = x + cols * SUPER, *sums = scales + cols * 4;
-        __m512i dot[COLS], min[COLS], s[4];
-        if (cols == 1)
-            prefetch(w, step);
-        for (size_t c = 0; c < cols; c++)
-            dot[c] = min[c] = _mm512_setzero_si512();
-        UNROLL for (int z = 0; z < 4; z++) s[z] = bytes64(w + (1 + z) * LANES4);
-        for (int q = 0; q < 4; q++)
-            quarter(codes + q * 4 * LANES4, s + q / 2 * 2, q % 2, x + q / 2 * cols * 128, cols, dot);
-        UNROLL for (int j = 0; j < 8; j++) {
-            __m512i m = _mm512_and_si512(_mm512_srli_epi32(s[j / 2], j % 2 ? 12 : 4), minima);
-            UNROLL for (size_t c = 0; c < cols; c++)
-                min[c] = _mm512_dpwssd_epi32(min[c], m, spread(sums + (j * cols + c) * 4));
+    sums sum;
+    load(p, sum, cols);
+    for (size_t i = 0; i < p->steps; i++, w[0] += step, w[1] += step, x += cols * XSUPER_BYTES) {
+        const uint8_t *x_scales = x + cols * SUPER;
+        totals dot, min;
+        UNROLL for (size_t c = 0; c < cols; c++)
+            dot[c][0] = dot[c][1] = min[c][0] = min[c][1] = _mm512_setzero_si512();
+        if (p->fresh)
+            prefetch(w[0], step), prefetch(w[1], step);
+        for (int q = 0; q < 4; q++) {
+            const uint8_t *codes[2], *scales[2];
+            for (int n = 0; n < 2; n++) {
+                codes[n] = w[n] + (5 + 4 * q) * LANES4;
+                scales[n] = w[n] + (1 + q / 2 * 2) * LANES4;
+            }
+            quarter(codes, scales, q % 2, x + q / 2 * cols * 128, cols, dot);
         }
-        __m512 d = halves16(w), dmin = halves16(w + 32);
-        UNROLL for (size_t c = 0; c < cols; c++) {
-            __m512 scale = spread_float(scales + c * 4);
-            sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[c]), _mm512_mul_ps(d, scale), sum[c]);
-            sum[c] = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(min[c]), _mm512_mul_ps(dmin, scale), sum[c]);
+        UNROLL for (int n = 0; n < 2; n++) {
+            __m512 d = halves16(w[n]), dmin = halves16(w[n] + 32);
+            minima(w[n] + LANES4, x_scales + cols * 4, cols, n, min);
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                __m512 scale = spread_float(x_scales + c * 4);
+                sum[c][n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[c][n]), _mm512_mul_ps(d, scale), sum[c][n]);
+                sum[c][n] = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(min[c][n]), _mm512_mul_ps(dmin, scale), sum[c][n]);
+            }
         }
     }
     store(p, sum, cols);
@@ -136,22 +171,20 @@ INLINE __m512 floats16(int type, const uint8_t *p) {
 }
 
 INLINE void by_2(int type, const panel_part *p, size_t cols) {
-    const uint8_t *w = p->panel, *x = p->x;
-    __m512 even[COLS], odd[COLS];
-    for (size_t c = 0; c < cols; c++)
-        even[c] = odd[c] = _mm512_setzero_ps();
-    for (size_t i = 0; i < p->steps; i++, w += LANES4, x += cols * 8) {
-        if (cols == 1)
-            prefetch(w, LANES4);
-        __m512 first = floats16(type, w), second = floats16(type, w + 32);
+    const uint8_t *v = p->panel[0], *w = p->panel[1], *x = p->x;
+    sums sum;
+    load(p, sum, cols);
+    for (size_t i = 0; i < 2 * p->steps; i++, v += 32, w += 32, x += cols * 4) {
+        if (p->fresh && i % 2 == 0)
+            prefetch(v, LANES4), prefetch(w, LANES4);
+        __m512 first = floats16(type, v), second = floats16(type, w);
         UNROLL for (size_t c = 0; c < cols; c++) {
-            even[c] = _mm512_fmadd_ps(first, spread_float(x + c * 4), even[c]);
-            odd[c] = _mm512_fmadd_ps(second, spread_float(x + (cols + c) * 4), odd[c]);
+            __m512 value = spread_float(x + c * 4);
+            sum[c][0] = _mm512_fmadd_ps(first, value, sum[c][0]);
+            sum[c][1] = _mm512_fmadd_ps(second, value, sum[c][1]);
         }
     }
-    for (size_t c = 0; c < cols; c++)
-        even[c] = _mm512_add_ps(even[c], odd[c]);
-    store(p, even, cols);
+    store(p, sum, cols);
 }
 
 /* One copy for each number of rows of x, so that all of them are constants where this is inlined. */
@@ -165,7 +198,6 @@ INLINE void by_2(int type, const panel_part *p, size_t cols) {
     AVX512 static void name(const panel_part *p, size_t cols) {                                           \
         switch (cols) {                                                                                   \
             CASE(1, call) CASE(2, call) CASE(3, call) CASE(4, call)                                       \
-            CASE(5, call) CASE(6, call) CASE(7, call) CASE(8, call)                                       \
         }                                                                                                 \
     }
 EACH_COLS(q4_0, by_32(CHRONOS_Q4_0, p, N))

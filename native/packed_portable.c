@@ -84,21 +84,37 @@ static inline void step32(int type, const uint8_t *w, const uint8_t *d, const ui
         sum[r] += float_of_half(load_half(d + 2 * r)) * scale * (float)dot[r];
 }
 
-static void store(const panel_part *p, size_t c, const float *sum) {
-    for (size_t r = 0; r < p->rows; r++)
-        p->y[c * p->ldy + r] = sum[r];
+/* The sums of panel i and row c of x: where they stand, and how many. */
+static size_t place(const panel_part *p, int i, size_t c, float **y) {
+    size_t rows = p->rows > (size_t)i * PANEL ? p->rows - (size_t)i * PANEL : 0;
+    *y = p->y + c * p->ldy + i * PANEL;
+    return rows < PANEL ? rows : PANEL;
+}
+
+static void load(const panel_part *p, int i, size_t c, float *sum) {
+    float *y;
+    size_t rows = place(p, i, c, &y);
+    for (size_t r = 0; r < PANEL; r++)
+        sum[r] = p->more && r < rows ? y[r] : 0.0f;
+}
+
+static void store(const panel_part *p, int i, size_t c, const float *sum) {
+    float *y;
+    size_t rows = place(p, i, c, &y);
+    memcpy(y, sum, rows * sizeof(float));
 }
 
 static inline void by_32(int type, const panel_part *p, size_t cols) {
     size_t codes = (type == CHRONOS_Q8_0 ? 8 : 4) * LANES4, x_step = cols * XSTEP_BYTES;
-    for (size_t c = 0; c < cols; c++) {
-        const uint8_t *w = p->panel, *x = p->x;
-        float sum[PANEL] = {0};
+    for (size_t j = 0; j < 2 * cols; j++) {
+        const uint8_t *w = p->panel[j % 2], *x = p->x;
+        float sum[PANEL];
+        load(p, j % 2, j / 2, sum);
         for (size_t i = 0; i < p->steps; i++, w += LANES4 + 2 * codes, x += 2 * x_step) {
-            step32(type, w + LANES4, w, x, c, cols, sum);
-            step32(type, w + LANES4 + codes, w + 32, x + x_step, c, cols, sum);
+            step32(type, w + LANES4, w, x, j / 2, cols, sum);
+            step32(type, w + LANES4 + codes, w + 32, x + x_step, j / 2, cols, sum);
         }
-        store(p, c, sum);
+        store(p, j % 2, j / 2, sum);
     }
 }
 
@@ -130,27 +146,27 @@ static void super(const uint8_t *w, const uint8_t *x, size_t c, size_t cols, flo
 }
 
 static void q2_k(const panel_part *p, size_t cols) {
-    for (size_t c = 0; c < cols; c++) {
-        float sum[PANEL] = {0};
-        const uint8_t *w = p->panel, *x = p->x;
+    for (size_t j = 0; j < 2 * cols; j++) {
+        const uint8_t *w = p->panel[j % 2], *x = p->x;
+        float sum[PANEL];
+        load(p, j % 2, j / 2, sum);
         for (size_t i = 0; i < p->steps; i++, w += panel_step_bytes(CHRONOS_Q2_K), x += cols * XSUPER_BYTES)
-            super(w, x, c, cols, sum);
-        store(p, c, sum);
+            super(w, x, j / 2, cols, sum);
+        store(p, j % 2, j / 2, sum);
     }
 }
 
 static inline void by_2(int type, const panel_part *p, size_t cols) {
-    for (size_t c = 0; c < cols; c++) {
-        float sums[2][PANEL] = {{0}};
+    for (size_t j = 0; j < 2 * cols; j++) {
+        float sum[PANEL];
+        load(p, j % 2, j / 2, sum);
         for (size_t i = 0; i < 2 * p->steps; i++)
             for (int r = 0; r < PANEL; r++) {
-                uint16_t h = load_half(p->panel + i * 32 + 2 * r);
+                uint16_t h = load_half(p->panel[j % 2] + i * 32 + 2 * r);
                 float w = type == CHRONOS_F16 ? float_of_half(h) : float_of_bits((uint32_t)h << 16);
-                sums[i % 2][r] += w * load_f32(p->x + (i * cols + c) * 4);
+                sum[r] += w * load_f32(p->x + (i * cols + j / 2) * 4);
             }
-        for (int r = 0; r < PANEL; r++)
-            sums[0][r] += sums[1][r];
-        store(p, c, sums[0]);
+        store(p, j % 2, j / 2, sum);
     }
 }
 

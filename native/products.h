@@ -69,18 +69,20 @@ void unpack_row(int type, const uint8_t *panels, size_t k, size_t row, uint8_t *
  * the sixteens 4(i/2) + i%2 and 4(i/2) + i%2 + 2, the order in which Q2_K's minima come out of a vector.
  * NaN, infinity and what is below TINY are treated as in chronos_native.h. F16 and BF16 take x as it is:
  * float (k rounded up to 2, cols). */
-enum { COLS = 8, XSTEP_BYTES = 40, XSUPER_BYTES = 292 };
+enum { COLS = 4, XSTEP_BYTES = 40, XSUPER_BYTES = 292 };
 static inline size_t x_bytes(int type, size_t k, size_t cols) {
     size_t w = panel_step_weights(type), steps = panel_steps(type, k);
     return steps * cols * (w == SUPER ? XSUPER_BYTES : w == 2 ? 2 * sizeof(float) : 2 * XSTEP_BYTES);
 }
 
-/* One panel by the quantized x of `cols` rows: y[c * ldy + r] is written for r < rows and c < cols. It
- * is computed alike whatever rows and cols are. */
+/* Two panels, which may be the same, by the quantized x of `cols` rows, over some steps: y[c * ldy + r] is written
+ * for r < rows, up to 32, and c < cols; with `more` the sums go on from what stands there; `fresh` panels are not
+ * in a cache yet. An element is computed alike whatever rows and cols are and however the steps are cut. */
 typedef struct {
-    const uint8_t *panel, *x;
+    const uint8_t *panel[2], *x;
     float *y;
     size_t steps, rows, ldy;
+    int more, fresh;
 } panel_part;
 typedef void panel_fn(const panel_part *p, size_t cols);
 typedef void prepare_fn(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out);
