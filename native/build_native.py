@@ -14,12 +14,14 @@ FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds r
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
     *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c", "plan.c"),
+    *("back.c", "pack.c", "packed.c", "packed_avx512.c", "packed_portable.c", "quants_int4.c", "quants_k.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
     *("fused.c", "fused_avx2.c", "fused_avx512.c", "fused_neon.c", "fused_portable.c"),
 )
 HEADERS = (
     "chronos_native.h",
     "pairs.h",
+    "products.h",
     "scan.h",
     "step.h",
     "step_rows.h",
@@ -33,6 +35,12 @@ CDEF = """
 int chronos_quantize(int type, const float *w, size_t rows, size_t k, uint8_t *blocks);
 int chronos_dequantize(int type, const uint8_t *blocks, size_t rows, size_t k, float *w);
 int chronos_matmul(int type, const uint8_t *w, size_t n, size_t k, const float *x, size_t b, float *y);
+int chronos_pack(int type, const uint8_t *blocks, size_t n, size_t k, uint8_t *panels);
+int chronos_unpack_rows(int type, const uint8_t *panels, size_t k, const int64_t *rows, size_t count,
+                        uint8_t *blocks);
+int chronos_matmul_packed(int type, const uint8_t *panels, size_t n, size_t k, const float *x, size_t b,
+                          float *y);
+int chronos_back(int type, const uint8_t *blocks, size_t n, size_t k, const float *g, size_t b, float *y);
 size_t chronos_nonfinite(const float *x, size_t n);
 uint64_t chronos_read(const uint8_t *data, size_t bytes);
 void chronos_empty_jobs(size_t jobs);
@@ -129,6 +137,7 @@ PREAMBLE = """
 #include "scan.h"
 #include "step.h"
 #include "fused.h"
+#include "products.h"
 #include "tokens.h"
 #if defined(__clang__)
 static const char *chronos_compiler(void) { return "clang " __clang_version__; }

@@ -48,16 +48,18 @@ typedef void quantize_x_fn(const float *x, size_t k, x_group *groups);
 typedef void product_fn(const part *p);
 
 /* What a CPU can do, one such table an ISA; dispatch.c chooses. */
+typedef struct panel_table panel_table; /* products.h: what it does with packed weights */
 typedef struct {
     const char *name;
     quantize_x_fn *quantize_x;
     product_fn *q4_0, *q8_0;
+    const panel_table *panels; /* NULL: the portable ones */
 } isa_table;
 
 extern const isa_table isa_portable;
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define HAVE_AVX2 1
-extern const isa_table isa_avx2;
+extern const isa_table isa_avx2, isa_avx512;
 #endif
 
 /* dispatch.c. chronos_isa_choose(NULL) takes the best; a name that this CPU or this build lacks is refused.

@@ -32,8 +32,6 @@ static int cpu_has_avx512(void) {
     return (saved_registers() & 0xe6) == 0xe6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
            (b & need) == need && (c & vnni);
 }
-
-static isa_table isa_avx512; /* products as with AVX2; what fused.c does has more */
 #elif defined(__aarch64__)
 static isa_table isa_neon; /* products as portable; what fused.c does has more */
 #endif
@@ -47,11 +45,8 @@ static int detect(void) {
 #ifdef HAVE_AVX2
     if (cpu_has_avx2())
         isas[n++] = &isa_avx2;
-    if (n > 1 && cpu_has_avx512()) {
-        isa_avx512 = isa_avx2;
-        isa_avx512.name = "avx512";
+    if (n > 1 && cpu_has_avx512())
         isas[n++] = &isa_avx512;
-    }
 #elif defined(__aarch64__)
     isa_neon = isa_portable;
     isa_neon.name = "neon";
