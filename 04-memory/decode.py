@@ -15,15 +15,14 @@ from chronos.architecture.tape import Tensor
 from chronos.memory.model import Model
 from chronos.memory.state import State
 
-TYPES = ("Q4_0", "Q8_0")
-
 
 def decoder(model: Model, state: State | None) -> "Decoder | None":
     """What goes on from a state of one row, or None where only the model itself can."""
     c = model.config
     plain = state is None or len(state.length) != 1 or not c.causal or any(model.taps.attached.values())
     weights = [w for _, w in model.named() if isinstance(w, native.QuantTensor)]
-    if plain or not native.available() or any(w.type not in TYPES for w in weights):
+    fit = all(w.type in native.TYPES or isinstance(w, native.PackedTensor) for w in weights)
+    if plain or not native.available() or not fit:
         return None
     return None if "dsa" in c.mixers and c.dsa.stage != "sparse" else Decoder(model, state)
 

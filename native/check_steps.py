@@ -144,13 +144,13 @@ def check_blocks(run: Callable, rng: np.random.Generator, guarded: Callable) -> 
         w = native.quantize(rng.standard_normal((5, 64), np.float32), qtype)
         data = guarded(w.data)
         data.flags.writeable = False
-        packed = QuantTensor(qtype, w.shape, data)
-        x, y, row = (guarded(rng.standard_normal(n).astype(np.float32)) for n in (64, 5, 64))
-        before, plan = y.copy(), Plan()
-        plan.embed(packed, None, row)
-        plan.linear(packed, x, y, before, add=True)
-        plan.run(3, 0)
-        pairs = (row, native.dequantize(w)[3]), (y, before + run(x[None], w)[0] + before)
-        if not all(np.array_equal(a, b) for a, b in pairs):
-            return 0, np.inf
-    return 2, 0.0
+        for made in (QuantTensor(qtype, w.shape, data), native.pack(w)):
+            x, y, row = (guarded(rng.standard_normal(n).astype(np.float32)) for n in (64, 5, 64))
+            before, plan = y.copy(), Plan()
+            plan.embed(made, None, row)
+            plan.linear(made, x, y, before, add=True)
+            plan.run(3, 0)
+            pairs = (row, native.dequantize(w)[3]), (y, before + run(x[None], made)[0] + before)
+            if not all(np.array_equal(a, b) for a, b in pairs):
+                return 0, np.inf
+    return 4, 0.0

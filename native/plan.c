@@ -1,5 +1,6 @@
 /* One decode step as one call: runs the steps of a plan, each divided among the threads where that pays.
  * Little arithmetic is here: that is in step_rows.h. It decides nothing either: steps.py made the plan. */
+#include "products.h"
 #include "step.h"
 
 #include <math.h>
@@ -44,16 +45,18 @@ static void sift_down(float *heap, size_t n, size_t at, float f) {
 
 static int embed(const chronos_step *s, int64_t token, int64_t at) {
     size_t row = (size_t)token;
-    if (s->type) {
+    int done = CHRONOS_OK;
+    if (s->kind == STEP_EMBED_PACKED) {
+        done = chronos_unpack_rows(s->type, s->w, s->d, &token, 1, (uint8_t *)s->z);
+        done = done ? done : chronos_dequantize(s->type, (const uint8_t *)s->z, 1, s->d, s->y);
+    } else if (s->type) {
         size_t bytes = s->d / BLOCK * block_bytes(s->type);
-        int done = chronos_dequantize(s->type, (const uint8_t *)s->w + row * bytes, 1, s->d, s->y);
-        if (done != CHRONOS_OK)
-            return done;
+        done = chronos_dequantize(s->type, (const uint8_t *)s->w + row * bytes, 1, s->d, s->y);
     } else
         memcpy(s->y, (const float *)s->w + row * s->d, s->d * sizeof *s->y);
     for (size_t i = 0; s->v && i < s->d; i++)
         s->y[i] += s->v[(size_t)at * s->d + i];
-    return CHRONOS_OK;
+    return done;
 }
 
 /* The k largest of n scores into picks, ascending; of equal ones the earlier. room (k,) holds a heap of
@@ -90,10 +93,12 @@ int chronos_plan_run(const chronos_step *steps, size_t n, int64_t token, int64_t
     for (const chronos_step *s = steps; s < steps + n; s++) {
         int done = CHRONOS_OK;
         job j = {s, kernels[s->kind], at};
-        if (s->kind == STEP_EMBED)
+        if (s->kind == STEP_EMBED || s->kind == STEP_EMBED_PACKED)
             done = embed(s, token, at);
         else if (s->kind == STEP_BLOCKS)
             done = chronos_matmul(s->type, s->w, s->items, s->d, s->x, 1, s->y);
+        else if (s->kind == STEP_PACKED)
+            done = chronos_matmul_packed(s->type, s->w, s->items, s->d, s->x, 1, s->y);
         else if (s->kind == STEP_TURNS)
             turns(s, at);
         else if (s->kind == STEP_STORE)

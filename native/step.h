@@ -9,10 +9,12 @@
 /* What a step does. D is a width, H heads, G key heads, K and V widths of a head, C room for tokens. */
 enum {
     STEP_EMBED,      /* y (D,) = row `token` of w, float32 or blocks, + row `at` of v if there is one */
+    STEP_EMBED_PACKED, /* the same from panels; z has room for the blocks of a row */
     STEP_RMS_NORM,   /* rows of D: y = x / sqrt(mean x^2 + f) * v; v moves on by k a row, 0 or D */
     STEP_LAYER_NORM, /* y (D,) = (x - mean) / sqrt(var + f) * v + u; u may be NULL */
     STEP_PRODUCT,    /* y (items,) = w (items, D) x (+ v) (+ y if `add`); w float32 */
     STEP_BLOCKS,     /* y (items,) = w x, w (items, D) in blocks of `type` */
+    STEP_PACKED,     /* the same, w in panels of `type` (products.h) */
     STEP_ADD,        /* y (D,) += x (+ v) */
     STEP_TURNS,      /* y, u (D,) = cos, sin of at * w, w float64 */
     STEP_ROTARY,     /* in y (items, K) the pairs (i, i + K/2) turn by cos v and sin u (K/2,) */

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from chronos.console import ChronosError
-from chronos.native.blocks import QuantTensor
+from chronos.native.blocks import PackedTensor, QuantTensor, data_bytes
 
-KINDS = (
-    *("embed", "rms_norm", "layer_norm", "product", "blocks", "add", "turns", "rotary", "store", "attend"),
-    *("swiglu", "gelu", "relu2", "conv", "decay", "delta", "gated", "pick"),
-)  # in the order of step.h
-TYPES = {"Q4_0": 2, "Q8_0": 8}
+KINDS = (  # in the order of step.h
+    "embed embed_packed rms_norm layer_norm product blocks packed add turns rotary store attend swiglu gelu"
+    " relu2 conv decay delta gated pick"
+).split()
+BLOCKS = ("Q4_0", "Q8_0")  # that products read as files have them; the others are packed for it
 TASK_FLOATS = 1 << 14  # weights, or numbers of a cache, that are worth handing to a thread
 POINTERS = ("w", "x", "y", "v", "u", "z", "picks")
 
@@ -40,7 +40,9 @@ class Plan:
         if positions is not None:
             v = _floats(positions, (len(positions), _width(y)))
             self.room = min(self.room, len(positions))
-        self._add("embed", y=y, w=w, v=v, type=kind, d=_width(y))
+        packed, d = isinstance(table, PackedTensor), _width(y)
+        room = np.zeros(-(-data_bytes(table.type, (1, d)) // 4), np.float32) if packed else None
+        self._add("embed_packed" if packed else "embed", y=y, w=w, v=v, type=kind, z=room, d=d)
 
     def rms_norm(self, x: np.ndarray, gain: np.ndarray, eps: float, y: np.ndarray) -> None:
         """y = x/√(mean x² + eps) · gain over the last axis of x (…, D); gain (D,), or a row for each of x."""
@@ -71,7 +73,8 @@ class Plan:
             self._add("product", x=x, y=y, w=w, v=v, add=add, items=n, grain=grain, d=k)
             return
         room = np.zeros(n, np.float32) if add else y
-        self._add("blocks", x=x, y=room, w=w, type=kind, items=n, d=k)
+        packed = isinstance(weight, PackedTensor)
+        self._add("packed" if packed else "blocks", x=x, y=room, w=w, type=kind, items=n, d=k)
         if add:
             self._add("add", x=room, v=v, y=y, d=n)
         elif v is not None:
@@ -216,12 +219,15 @@ def len_of(weight: np.ndarray | QuantTensor) -> int:
 
 
 def _weights(weight: np.ndarray | QuantTensor, shape: tuple[int, int]) -> tuple[int, np.ndarray]:
-    """0 and the matrix, or the number of its type and its blocks."""
+    """0 and the matrix, or the number of its type and its blocks or panels."""
     if not isinstance(weight, QuantTensor):
         return 0, _floats(weight, shape)
-    if weight.shape != shape or weight.type not in TYPES:
-        raise ChronosError("weights do not fit a step", expected=(*TYPES, shape), got=weight)
-    return TYPES[weight.type], weight.data
+    from chronos.native.compiled import TYPE_NUMBERS
+
+    packed = isinstance(weight, PackedTensor)
+    if weight.shape != shape or not (packed or weight.type in BLOCKS):
+        raise ChronosError("weights do not fit a step", expected=(*BLOCKS, shape), got=weight)
+    return TYPE_NUMBERS[weight.type], weight.panels if packed else weight.data
 
 
 def _floats(a: np.ndarray, shape: Sequence[int] | None = None, dtype: type = np.float32) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 
 from chronos import native
 from chronos.architecture.config import DsaConfig, KdaConfig
+from chronos.architecture.layers import Module
 from chronos.architecture.tape import no_grad
 from chronos.console import ChronosError
 from chronos.memory.config import ModelConfig
@@ -80,11 +81,22 @@ def test_a_step_is_the_models_step(name, isa):
     assert off < 1e-5 and state_off < 1e-5
 
 
+def pack_all(module: Module) -> None:
+    for child, name in module.slots():
+        if isinstance(child, Module):
+            pack_all(child)
+        elif isinstance(child, native.QuantTensor):
+            setattr(module, name, native.pack(child))
+
+
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("qtype", ["Q8_0", "Q4_0"])
 @pytest.mark.parametrize("name", ["gpt", "then"])
-def test_quantized_weights_too(name, qtype):
+def test_quantized_weights_too(name, qtype, packed):
     model, _ = quantize_model(make_model(name), qtype)
     assert any(isinstance(w, native.QuantTensor) for _, w in model.named())
+    if packed:
+        pack_all(model)
     ids = np.arange(30)
     with no_grad():
         step = decoder(model, model(ids[None, :-1]).state)
