@@ -27,7 +27,7 @@ enum {
     STEP_DECAY,      /* y (H, K) = e^(-e^v softplus(x + u)): x, u (H, K), v (H,) */
     STEP_DELTA,      /* x: q, k (H, K), v (H, D); decay v (H, K), strength f sigmoid(z); u (H, D, K) -> y */
     STEP_GATED,      /* y (H, D) = sigmoid(v) * x / sqrt(mean x^2 + f) * u (D,) */
-    STEP_PICK,       /* picks: the k best t by z_t = sum_h v_h f relu(x_h . w_t): x (H, D), w (C, D), z (C,) */
+    STEP_PICK,       /* picks: the k best t by z_t = sum_h v_h f relu(x_h . w_t): x (H, D), w (C, D) */
     STEP_KINDS
 };
 

@@ -1,5 +1,5 @@
 /* The kernels of a decode step, written once: step.h says what each does, fused_math.h what a vector is.
- * Included by the fused_*.c of each ISA after fused_math.h. A kernel does the items begin ... end - 1, and what
+ * Included by the fused_*.c of each ISA after fused_math.h. A kernel does the items begin ... end - 1; what
  * becomes of an item depends on no other, so that threads change no bit. */
 
 enum { TOGETHER = 4 }; /* rows, keys or vectors worked on at once: sums that do not wait for each other */
