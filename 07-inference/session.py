@@ -11,6 +11,7 @@ import numpy as np
 
 from chronos.architecture.tape import Tensor, no_grad
 from chronos.console import ChronosError
+from chronos.memory.decode import Decoder, decoder
 from chronos.memory.model import Model
 from chronos.memory.sampling import Sampling, choose
 from chronos.memory.state import State
@@ -20,23 +21,27 @@ class Session:
     """`add(ids)` says what comes next, `logits()` reads it and tells about the token after it.
 
     A full context is restarted from its last half: `restarts` counts how often. `seen` holds no more ids than
-    the context does.
+    the context does, `used` is how many of them the state holds. Single tokens are read by a compiled step
+    (`chronos.memory.decode`) where there is one.
     """
 
     def __init__(self, model: Model):
         if not model.config.causal:
             raise ChronosError("a bidirectional model does not generate left to right")
         self.model, self.context = model, model.config.context
-        self.restarts = 0
+        self.restarts = self.used = 0
         self.seen: list[int] = []
         self.waiting: list[int] = []  # said, but not read yet: one call reads them together
-        self.state: State | None = None
+        self._state: State | None = None
+        self._decoder: Decoder | None = None  # goes on from the state, which is None meanwhile
         self._logits: np.ndarray | None = None
 
     @property
-    def used(self) -> int:
-        """Tokens that the state holds."""
-        return 0 if self.state is None else int(self.state.length[0])
+    def state(self) -> State | None:
+        """What was read, to be kept or looked at; None before the first token."""
+        if self._decoder is not None:
+            self._state, self._decoder = self._decoder.state(), None
+        return self._state
 
     def add(self, ids: Iterable[int] | np.ndarray) -> None:
         """Append ids to what the model is going to read."""
@@ -52,6 +57,9 @@ class Session:
 
     def _read(self) -> None:
         seen = (self.seen + self.waiting)[-self.context :]
+        if len(self.waiting) == 1 and self.used < self.context and self._step(self.waiting[0]):
+            self.seen, self.waiting = seen, []
+            return
         fresh, state, restarted = self.waiting, self.state, 0
         if self.used + len(fresh) > self.context:
             restarted = 1
@@ -60,8 +68,19 @@ class Session:
         with no_grad():
             out = self.model(np.array([fresh]), state)
             last = self.model.logits(Tensor(out.hidden.data[:, -1:]))[0, -1]
-        self.seen, self.waiting, self.state, self._logits = seen, [], out.state, last
+        self.seen, self.waiting, self._state, self._logits = seen, [], out.state, last
+        self.used = int(out.state.length[0])
         self.restarts += restarted
+
+    def _step(self, token: int) -> bool:
+        """Read one token by the compiled step; False where there is none."""
+        if self._decoder is None:
+            self._decoder = decoder(self.model, self._state)
+        if self._decoder is None:
+            return False
+        self._logits, self._state = self._decoder.step(token), None
+        self.used += 1
+        return True
 
 
 @dataclass

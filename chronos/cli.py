@@ -18,6 +18,7 @@ from chronos import STAGES, __version__, console, settings
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+BLAS_WAIT = "17"  # 2^17 cycles: OpenBLAS's threads spin as long as native's, not a tenth of a second
 EXTRAS = {"torch": "oracle", "tokenizers": "oracle", "matplotlib": "plots"}  # what `make setup` may lack
 
 
@@ -155,6 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     console.json_mode("--json" in argv)
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", BLAS_WAIT)  # OpenBLAS reads it when it is loaded
     args = build_parser().parse_args(argv)
     args.given = {token.partition("=")[0] for token in argv if token.startswith("--")}
     args.json, args.debug = getattr(args, "json", False), getattr(args, "debug", False)

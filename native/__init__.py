@@ -1,10 +1,12 @@
-"""Quantized weights and their products, in C: `quantize`, `dequantize`, `matmul` on `QuantTensor`s.
+"""Quantized weights and their products, in C: `quantize`, `pack`, `matmul` and `back` on `QuantTensor`s.
 
 One small face over two engines with the same results: the C kernels (compiled.py) where they were built, else
 NumPy (plain.py), with one notice. Everything that enters C is checked here. It knows nothing of models.
 
     packed = native.quantize(w, "Q4_0")     # w (N, K) float32
+    packed = native.pack(packed)            # the same weights, laid out for products that are fast
     y = native.matmul(x, packed)            # x (B, K) float32 → (B, N): x @ w.T, nearly
+    dx = native.back(y, packed)             # (B, N) float32 → (B, K): y @ w
 """
 
 import os
@@ -15,27 +17,37 @@ import numpy as np
 
 from chronos.console import ChronosError, warn
 from chronos.native import plain
-from chronos.native.blocks import BLOCK, BLOCK_BYTES, QuantTensor, check_type, check_width
+from chronos.native.blocks import BLOCK, INT4, PackedTensor, QuantTensor, check_type, check_width
+from chronos.native.blocks import FORMATS as _FORMATS
+from chronos.native.scan import top_k
+from chronos.native.steps import Plan
 from chronos.native.tokens import BpeEncoder, WordCounter, Words, learn_merges
 
 __all__ = [
     "BLOCK",
+    "FORMATS",
     "TYPES",
     "BpeEncoder",
+    "PackedTensor",
+    "Plan",
     "QuantTensor",
     "WordCounter",
     "Words",
     "available",
+    "back",
     "dequantize",
     "dequantize_rows",
     "info",
     "learn_merges",
     "matmul",
+    "pack",
     "quantize",
     "set_threads",
+    "top_k",
 ]
 
-TYPES = tuple(BLOCK_BYTES)
+TYPES = ("Q4_0", "Q8_0")  # what kernels multiply as files have it; the other formats are packed for it
+FORMATS = tuple(_FORMATS)
 MAX_THREADS = 256
 
 _lock = threading.Lock()
@@ -43,15 +55,22 @@ _chosen: ModuleType | None = None
 
 
 def quantize(w: np.ndarray, qtype: str) -> QuantTensor:
-    """w (N, K) → its blocks as `qtype` ("Q4_0" or "Q8_0"), byte for byte those of llama.cpp and `gguf`.
+    """w (N, K) → its blocks as `qtype`, one of FORMATS, byte for byte those of llama.cpp and `gguf`.
+
+    Two have no oracle for their bytes: Q2_K, llama.cpp's blocks, but what is put in them is our search's;
+    and INT4, ours altogether ("INT4" alone is the largest group of 128, 64 and 32 that divides K).
 
     Floats other than float32 are converted to it and strided arrays are copied; w is never changed or kept.
     Finite values of any size are taken: a scale beyond the largest half (65,504) is stored as infinity, as in
-    llama.cpp. NaN and infinity are refused. Raises ChronosError, naming the shape or the place.
+    llama.cpp, but Q2_K and INT4 take that half. NaN and infinity are refused. Raises ChronosError, naming the
+    shape or the place.
     """
-    check_type(qtype, "quantize")
+    if qtype != "INT4":
+        check_type(qtype, "quantize")
     w = _float32_matrix(w, "w", "quantize")
-    check_width(w.shape[1], w.shape, "quantize")
+    if qtype == "INT4":
+        qtype = next((t for t in reversed(INT4) if w.shape[1] % _FORMATS[t][0] == 0), INT4[0])
+    check_width(qtype, w.shape[1], w.shape, "quantize")
     bad = _engine().first_nonfinite(w)
     if bad >= 0:
         row, column = divmod(bad, w.shape[1])
@@ -83,7 +102,10 @@ def dequantize_rows(packed: QuantTensor, rows: np.ndarray) -> np.ndarray:
     if rows.size and (rows.min() < 0 or rows.max() >= n):
         got = f"{rows.min()} to {rows.max()}"
         raise ChronosError("a row is not there", where="dequantize_rows", expected=f"0 to {n - 1}", got=got)
-    data = packed.data.reshape(n, -1)[rows.astype(np.intp)] if rows.size else packed.data[:0]
+    if isinstance(packed, PackedTensor):
+        data = _unpack(packed, np.ascontiguousarray(rows, np.int64))
+    else:
+        data = packed.data.reshape(n, -1)[rows.astype(np.intp)] if rows.size else packed.data[:0]
     return _engine().dequantize(packed.type, data.reshape(-1), (rows.size, k))
 
 
@@ -91,10 +113,12 @@ def matmul(x: np.ndarray, packed: QuantTensor) -> np.ndarray:
     """x (B, K), packed (N, K) → y (B, N) float32 in a new array: x @ dequantize(packed).T, nearly.
 
     Each block of 32 values of x is rounded to int8 with a scale s = max|x| / 127, so y is off by at most
-    Σ_blocks s/2 · Σ|w| from the exact product, plus float32 rounding. With the compiled kernels the result of
-    a row depends neither on the number of threads nor on the other rows of x. A row of x with NaN or infinity
-    gives a row of NaN; a block of x below 2^-120 counts as zero.
+    Σ_blocks s/2 · Σ|w| from the exact product, plus float32 rounding. Q2_K takes 256 values of x at once; F16
+    and BF16 take x as it is. With the compiled kernels the result of a row depends neither on the number of
+    threads nor on the other rows of x. A row of x with NaN or infinity gives a row of NaN; a block of x below
+    2^-120 counts as zero.
 
+    Weights that are used again are worth packing (`pack`): types other than TYPES are packed for each call.
     B and N may be 0. Floats other than float32 are converted to it; x that is strided, unaligned or
     byte-swapped is copied. Safe from several Python threads at once. Raises ChronosError when shapes differ.
     """
@@ -106,7 +130,42 @@ def matmul(x: np.ndarray, packed: QuantTensor) -> np.ndarray:
         raise ChronosError(
             "x and the weights differ in width", where="matmul", expected=expected, got=f"{x.shape}"
         )
-    return _engine().matmul(x, packed.type, packed.data, packed.shape)
+    if not isinstance(packed, PackedTensor):
+        if packed.type in TYPES:
+            return _engine().matmul(x, packed.type, packed.data, packed.shape)
+        packed = pack(packed)
+    return _engine().matmul_packed(x, packed.type, packed.panels, packed.shape)
+
+
+def pack(packed: QuantTensor) -> PackedTensor:
+    """The same weights with 16 rows side by side, as `matmul` reads them fastest; no value changes.
+
+    It takes about as much memory again, so drop the original. A PackedTensor is returned as it is.
+    """
+    _check_packed(packed, "pack")
+    if isinstance(packed, PackedTensor):
+        return packed
+    panels = _engine().pack(packed.type, packed.data, packed.shape)
+    panels.flags.writeable = False
+    return PackedTensor(packed.type, packed.shape, panels, _unpack)
+
+
+def _unpack(packed: PackedTensor, rows: np.ndarray) -> np.ndarray:
+    return _engine().unpack_rows(packed.type, packed.panels, packed.shape, rows)
+
+
+def back(g: np.ndarray, packed: QuantTensor) -> np.ndarray:
+    """g (B, N), packed (N, K) → y (B, K) float32 in a new array: g @ dequantize(packed).
+
+    The gradient of x through frozen weights. Nothing is rounded but float32 sums, whose order depends neither
+    on the number of threads nor on the other rows of g. The rules for g are those for x in `matmul`.
+    """
+    _check_packed(packed, "back")
+    g = _float32_matrix(g, "g", "back")
+    if g.shape[1] != packed.shape[0]:
+        expected = f"g (B, {packed.shape[0]}) for weights {packed.shape}"
+        raise ChronosError("g and the weights differ", where="back", expected=expected, got=f"{g.shape}")
+    return _engine().back(g, packed.type, packed.data, packed.shape)
 
 
 def available() -> bool:
@@ -150,7 +209,7 @@ def _choose(isa: str | None) -> ModuleType:
             raise ChronosError(
                 f"CHRONOS_ISA={isa}: the C kernels are not there ({error})", mend=_MEND
             ) from None
-        warn(f"the C kernels are not there ({error}), so quantized products run on NumPy, slowly; {_MEND}")
+        warn(f"the C kernels are not there ({error}), so their work is done in NumPy, slowly; {_MEND}")
         return plain
     if isa is not None and isa not in compiled.isas():
         expected = ", ".join(["plain", *compiled.isas()])

@@ -1,4 +1,4 @@
-"""The types of quantized weights, and `QuantTensor`, which holds some.
+"""The types of quantized weights, and what holds them: `QuantTensor` as in files, `PackedTensor` for speed.
 
 No arithmetic: that is plain.py and, faster, the C files. Nothing here knows which of them runs.
 """
@@ -9,38 +9,51 @@ import numpy as np
 
 from chronos.console import ChronosError
 
-BLOCK = 32  # weights that share a scale
-BLOCK_BYTES = {"Q4_0": 18, "Q8_0": 34}  # as llama.cpp lays them out; drawn in chronos_native.h
+BLOCK = 32  # weights that share a scale in Q4_0 and Q8_0, and the step of all other rows
+INT4 = ("INT4_32", "INT4_64", "INT4_128")  # by weights that share a scale
+FORMATS = {  # weights and bytes of a block; drawn in chronos_native.h and products.h
+    "Q4_0": (32, 18),
+    "Q8_0": (32, 34),
+    "Q2_K": (256, 84),
+    "INT4_32": (32, 18),
+    "INT4_64": (64, 34),
+    "INT4_128": (128, 66),
+    "F16": (1, 2),
+    "BF16": (1, 2),
+}
 
 
 def check_type(qtype: str, where: str) -> None:
     """Refuse a type that is not here."""
-    if qtype not in BLOCK_BYTES:
+    if not isinstance(qtype, str) or qtype not in FORMATS:
         raise ChronosError(
-            "unknown quantized type", where=where, expected=" or ".join(BLOCK_BYTES), got=repr(qtype)
+            "unknown quantized type", where=where, expected=" or ".join(FORMATS), got=repr(qtype)
         )
 
 
-def check_width(k: int, shape: tuple[int, ...], where: str) -> None:
-    """Refuse rows that do not divide into blocks."""
-    if k % BLOCK:
-        mend = f"pad the rows with zeros to {-(-k // BLOCK) * BLOCK}, or keep this matrix in float32"
+def check_width(qtype: str, k: int, shape: tuple[int, ...], where: str) -> None:
+    """Refuse rows that do not divide into blocks of this type."""
+    block = FORMATS[qtype][0]
+    if k % block:
+        mend = f"pad the rows with zeros to {-(-k // block) * block}, or keep this matrix in float32"
         raise ChronosError(
-            f"rows must be a multiple of {BLOCK} long", where=where, got=f"shape {shape}", mend=mend
+            f"rows must be a multiple of {block} long", where=where, got=f"shape {shape}", mend=mend
         )
 
 
 def data_bytes(qtype: str, shape: tuple[int, int]) -> int:
     """The bytes that a matrix (N, K) takes."""
-    return shape[0] * (shape[1] // BLOCK) * BLOCK_BYTES[qtype]
+    weights, size = FORMATS[qtype]
+    return shape[0] * (shape[1] // weights) * size
 
 
 @dataclass(frozen=True, eq=False)
 class QuantTensor:
-    """A matrix (N, K) of quantized weights: N rows of K/32 blocks in llama.cpp's order. Read-only.
+    """A matrix (N, K) of quantized weights: N rows of blocks in llama.cpp's order. Read-only.
 
-    `type` is "Q4_0" or "Q8_0", `shape` is (N, K) with K a multiple of 32, and `data` is a contiguous,
-    read-only uint8 array (nbytes,) that the tensor keeps alive. Raises ChronosError when they do not agree.
+    `type` is one of FORMATS, `shape` is (N, K) with K a multiple of the block's weights, and `data` is a
+    contiguous, read-only uint8 array (nbytes,) that the tensor keeps alive. Raises ChronosError when they do
+    not agree.
     """
 
     type: str
@@ -55,7 +68,7 @@ class QuantTensor:
             raise ChronosError("shape must be (N, K)", where=where, got=repr(self.shape))
         shape = (int(shape[0]), int(shape[1]))
         object.__setattr__(self, "shape", shape)
-        check_width(shape[1], shape, where)
+        check_width(self.type, shape[1], shape, where)
         data, size = self.data, data_bytes(self.type, shape)
         if (
             not isinstance(data, np.ndarray)
@@ -103,3 +116,31 @@ class QuantTensor:
 
     def __repr__(self) -> str:
         return f"QuantTensor({self.type}, {self.shape[0]} x {self.shape[1]}, {self.nbytes:,} bytes)"
+
+
+class PackedTensor(QuantTensor):
+    """The same matrix with 16 rows side by side, as the kernels of products read it fastest (products.h).
+
+    Made by `native.pack`, once, when weights are loaded. It stands wherever a QuantTensor does: `type`,
+    `shape`, `nbytes` and `tobytes()` are those of the blocks, but `data` and `tobytes()` put them back in
+    order at each call. `panels` is a read-only uint8 array that begins on a cache line and is owned by this.
+    """
+
+    def __init__(self, qtype: str, shape: tuple[int, int], panels: np.ndarray, unpack) -> None:
+        for name, value in (("type", qtype), ("shape", shape), ("panels", panels), ("_unpack", unpack)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def data(self) -> np.ndarray:
+        """The blocks (nbytes,) uint8, in a new array."""
+        data = self._unpack(self, np.arange(self.shape[0]))
+        data.flags.writeable = False
+        return data
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the blocks; the panels have up to 15 rows of zeros more."""
+        return data_bytes(self.type, self.shape)
+
+    def __repr__(self) -> str:
+        return f"PackedTensor({self.type}, {self.shape[0]} x {self.shape[1]}, {self.nbytes:,} bytes)"

@@ -13,18 +13,37 @@ from cffi import FFI
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
+    *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c", "plan.c"),
+    *("back.c", "pack.c", "packed.c", "packed_avx512.c", "packed_portable.c", "quants_int4.c", "quants_k.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
+    *("fused.c", "fused_avx2.c", "fused_avx512.c", "fused_neon.c", "fused_portable.c"),
 )
-HEADERS = ("chronos_native.h", "pairs.h", "tokens.h")
+HEADERS = (
+    "chronos_native.h",
+    "pairs.h",
+    "products.h",
+    "scan.h",
+    "step.h",
+    "step_rows.h",
+    "tokens.h",
+    *(f"fused{part}.h" for part in ("", "_each", "_math", "_rows")),
+)
 
-# What Python calls; chronos_native.h and tokens.h say what each does.
+# What Python calls; chronos_native.h, tokens.h and fused.h say what each does.
 # Pointers are to whole, contiguous arrays.
 CDEF = """
 int chronos_quantize(int type, const float *w, size_t rows, size_t k, uint8_t *blocks);
 int chronos_dequantize(int type, const uint8_t *blocks, size_t rows, size_t k, float *w);
 int chronos_matmul(int type, const uint8_t *w, size_t n, size_t k, const float *x, size_t b, float *y);
+int chronos_pack(int type, const uint8_t *blocks, size_t n, size_t k, uint8_t *panels);
+int chronos_unpack_rows(int type, const uint8_t *panels, size_t k, const int64_t *rows, size_t count,
+                        uint8_t *blocks);
+int chronos_matmul_packed(int type, const uint8_t *panels, size_t n, size_t k, const float *x, size_t b,
+                          float *y);
+int chronos_back(int type, const uint8_t *blocks, size_t n, size_t k, const float *g, size_t b, float *y);
 size_t chronos_nonfinite(const float *x, size_t n);
 uint64_t chronos_read(const uint8_t *data, size_t bytes);
+void chronos_empty_jobs(size_t jobs);
 int chronos_isa_choose(const char *name);
 const char *chronos_isa_name(void);
 const char *chronos_isa_at(int i);
@@ -32,6 +51,29 @@ int chronos_set_threads(int n);
 int chronos_threads(void);
 const char *chronos_compiler(void);
 const char *chronos_sources(void);
+
+typedef struct { const uint8_t *at; size_t stride; } chronos_column;
+typedef struct {
+    chronos_column keys, scales, allowed, times, sources;
+    size_t n, width, q, k;
+    int bf16;
+    const void *queries;
+    int64_t since, until;
+    const uint8_t *wanted;
+} chronos_search;
+int chronos_scan(const chronos_search *search, int64_t *ids, void *scores);
+
+typedef struct {
+    int32_t kind, type, add;
+    uint32_t items, grain;
+    size_t d, k, heads, groups, room;
+    float f;
+    const void *w;
+    const float *x;
+    float *y, *v, *u, *z;
+    int32_t *picks;
+} chronos_step;
+int chronos_plan_run(const chronos_step *steps, size_t n, int64_t token, int64_t at);
 
 typedef struct chronos_cutter chronos_cutter;
 typedef struct chronos_bpe chronos_bpe;
@@ -64,9 +106,38 @@ int32_t chronos_learner_ids(const chronos_learner *learner);
 int chronos_learner_done(const chronos_learner *learner);
 size_t chronos_learner_merges(const chronos_learner *learner);
 void chronos_learner_export(const chronos_learner *learner, int32_t *merges);
+
+int chronos_map(int which, const float *x, float *y, size_t n);
+int chronos_gelu_backward(const float *dy, const float *x, float *dx, size_t n);
+int chronos_swiglu(const float *x, float *y, size_t rows, size_t d);
+int chronos_swiglu_backward(const float *dy, const float *x, float *dx, size_t rows, size_t d);
+int chronos_rotary(const float *x, const float *cosines, const float *sines, float *y, size_t rows,
+                   size_t heads, size_t some, size_t k);
+int chronos_adamw(float *w, const float *g, float *m, float *v, size_t n, const float *constants);
+int chronos_rms_norm(const float *x, const float *gain, float eps, float *y, float *rstd, size_t rows,
+                     size_t heads, size_t some, size_t k);
+int chronos_rms_norm_backward(const float *dy, const float *x, const float *gain, const float *rstd,
+                              float *dx, float *dgain, size_t rows, size_t heads, size_t some, size_t k);
+int chronos_layer_norm(const float *x, const float *gain, const float *shift, float eps, float *y,
+                       float *mean, float *rstd, size_t rows, size_t d);
+int chronos_layer_norm_backward(const float *dy, const float *x, const float *gain, const float *mean,
+                                const float *rstd, float *dx, float *dgain, float *dshift, size_t rows,
+                                size_t d);
+int chronos_softmax(float *s, const int64_t *visible, float scale, float *lse, size_t batch, size_t heads,
+                    size_t queries, size_t keys);
+int chronos_softmax_again(float *s, const float *lse, const int64_t *visible, float scale, size_t batch,
+                          size_t heads, size_t queries, size_t keys);
+int chronos_softmax_backward(const float *p, float *dp, const float *delta, float scale, size_t rows,
+                             size_t keys);
+int chronos_cross_entropy(float *logits, const int64_t *targets, float scale, float *losses, size_t rows,
+                          size_t e);
 """
 
 PREAMBLE = """
+#include "scan.h"
+#include "step.h"
+#include "fused.h"
+#include "products.h"
 #include "tokens.h"
 #if defined(__clang__)
 static const char *chronos_compiler(void) { return "clang " __clang_version__; }
@@ -103,7 +174,7 @@ def ffibuilder() -> FFI:
         depends=[f"{FOLDER}/{name}" for name in HEADERS],
         include_dirs=[FOLDER],
         extra_compile_args=MSVC if sys.platform == "win32" else POSIX,
-        extra_link_args=[] if sys.platform == "win32" else ["-pthread"],
+        extra_link_args=[] if sys.platform == "win32" else ["-pthread", "-lm"],
         optional=True,
     )
     return ffi

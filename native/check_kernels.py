@@ -17,7 +17,9 @@ try:
 
     from chronos import native
     from chronos.console import table
-    from chronos.native import plain
+    from chronos.native import plain, scan
+    from chronos.native.check_scan import check_scan
+    from chronos.native.check_steps import check_blocks, check_steps
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing}; run `make setup`, then `.venv/bin/python native/check_kernels.py`")
 
@@ -150,6 +152,14 @@ def main() -> int:
     rows, wrong = [], 0
     for name in compiled.isas():
         compiled.choose_isa(name)
+        for what, types, found in (
+            ("scan", "int8, bf16", check_scan(scan.compiled, np.random.default_rng(0), guarded)),
+            ("steps", "float32", check_steps(np.random.default_rng(0), guarded)),
+            ("steps", "Q4_0, Q8_0", check_blocks(native.matmul, np.random.default_rng(0), guarded)),
+        ):
+            wrong += not np.isfinite(found[1])
+            good = f"good, off by {found[1]:.1e} at most" if np.isfinite(found[1]) else "WRONG"
+            rows.append((name, types, what, found[0], good, ""))
         for qtype in native.TYPES:
             for check in checks:
                 rng = np.random.default_rng(0)

@@ -48,16 +48,18 @@ typedef void quantize_x_fn(const float *x, size_t k, x_group *groups);
 typedef void product_fn(const part *p);
 
 /* What a CPU can do, one such table an ISA; dispatch.c chooses. */
+typedef struct panel_table panel_table; /* products.h: what it does with packed weights */
 typedef struct {
     const char *name;
     quantize_x_fn *quantize_x;
     product_fn *q4_0, *q8_0;
+    const panel_table *panels; /* NULL: the portable ones */
 } isa_table;
 
 extern const isa_table isa_portable;
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define HAVE_AVX2 1
-extern const isa_table isa_avx2;
+extern const isa_table isa_avx2, isa_avx512;
 #endif
 
 /* dispatch.c. chronos_isa_choose(NULL) takes the best; a name that this CPU or this build lacks is refused.
@@ -84,8 +86,9 @@ int chronos_dequantize(int type, const uint8_t *blocks, size_t rows, size_t k, f
 int chronos_matmul(int type, const uint8_t *w, size_t n, size_t k, const float *x, size_t b, float *y);
 size_t chronos_nonfinite(const float *x, size_t n);
 
-/* limits.c: reads all of data (bytes,) with all threads, for the clock; the sum of its words. */
+/* limits.c, for the clock: reads all of data (bytes,) with all threads, the sum of its words; empty jobs. */
 uint64_t chronos_read(const uint8_t *data, size_t bytes);
+void chronos_empty_jobs(size_t jobs);
 
 static inline size_t block_bytes(int type) { /* 0 for a type that we do not have */
     return type == CHRONOS_Q4_0 ? Q4_0_BYTES : type == CHRONOS_Q8_0 ? Q8_0_BYTES : 0;

@@ -11,9 +11,14 @@ import numpy as np
 from chronos.console import ChronosError
 from chronos.native._chronos_native import ffi, lib
 from chronos.native.blocks import data_bytes
+from chronos.native.panels import panel_bytes
 
 FLOATS, BYTES = ffi.typeof("float[]"), ffi.typeof("uint8_t[]")  # parsed once: a product is called often
-TYPE_NUMBERS = {"Q4_0": 2, "Q8_0": 8}  # ggml's
+ROWS, LINE = ffi.typeof("int64_t[]"), 64
+TYPE_NUMBERS = {  # ggml's, but for INT4
+    **{"F16": 1, "Q4_0": 2, "Q8_0": 8, "Q2_K": 10, "BF16": 30},
+    **{"INT4_32": 1032, "INT4_64": 1064, "INT4_128": 1128},
+}
 ERRORS = {-1: "unknown type", -2: "rows are no multiple of 32", -3: "out of memory", -4: "unknown ISA"}
 
 
@@ -45,6 +50,41 @@ def matmul(x: np.ndarray, qtype: str, data: np.ndarray, shape: tuple[int, int]) 
     y = np.empty((x.shape[0], shape[0]), np.float32)
     blocks, xs, out = ffi.from_buffer(BYTES, data), ffi.from_buffer(FLOATS, x), ffi.from_buffer(FLOATS, y)
     _done(lib.chronos_matmul(TYPE_NUMBERS[qtype], blocks, shape[0], shape[1], xs, x.shape[0], out))
+    return y
+
+
+def pack(qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Blocks of w (N, K) → its panels (panel_bytes,) uint8, on a cache line."""
+    size = panel_bytes(qtype, shape)
+    room = np.empty(size + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    panels = room[start : start + size]
+    out = ffi.from_buffer(BYTES, panels)
+    _done(lib.chronos_pack(TYPE_NUMBERS[qtype], ffi.from_buffer(BYTES, data), *shape, out))
+    return panels
+
+
+def unpack_rows(qtype: str, packed: np.ndarray, shape: tuple[int, int], rows: np.ndarray) -> np.ndarray:
+    """Panels of w (N, K) → the blocks (nbytes,) uint8 of some of its rows (R,) int64, each in 0..N-1."""
+    blocks = np.empty(data_bytes(qtype, (len(rows), shape[1])), np.uint8)
+    buffers = ffi.from_buffer(BYTES, packed), shape[1], ffi.from_buffer(ROWS, rows), len(rows)
+    _done(lib.chronos_unpack_rows(TYPE_NUMBERS[qtype], *buffers, ffi.from_buffer(BYTES, blocks)))
+    return blocks
+
+
+def matmul_packed(x: np.ndarray, qtype: str, packed: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """x (B, K) float32, panels of w (N, K) → y (B, N) float32. The interpreter runs on meanwhile."""
+    y = np.empty((x.shape[0], shape[0]), np.float32)
+    panels, xs, out = ffi.from_buffer(BYTES, packed), ffi.from_buffer(FLOATS, x), ffi.from_buffer(FLOATS, y)
+    _done(lib.chronos_matmul_packed(TYPE_NUMBERS[qtype], panels, *shape, xs, x.shape[0], out))
+    return y
+
+
+def back(g: np.ndarray, qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """g (B, N) float32, blocks of w (N, K) → y (B, K) float32: g @ dequantize(w)."""
+    y = np.empty((g.shape[0], shape[1]), np.float32)
+    blocks, gs, out = ffi.from_buffer(BYTES, data), ffi.from_buffer(FLOATS, g), ffi.from_buffer(FLOATS, y)
+    _done(lib.chronos_back(TYPE_NUMBERS[qtype], blocks, *shape, gs, g.shape[0], out))
     return y
 
 

@@ -1,5 +1,5 @@
-/* What the hardware allows: reading memory with the same threads as the kernels.
- * No product can be faster than its weights can be read. Used by bench_native.py alone. */
+/* What the hardware allows: reading memory with the same threads as the kernels, and jobs that do nothing.
+ * No product can be faster than its weights can be read. Used by benchmarks alone. */
 #include "chronos_native.h"
 
 #include <stdlib.h>
@@ -41,4 +41,12 @@ uint64_t chronos_read(const uint8_t *data, size_t bytes) {
         sum += sums[i];
     free(sums);
     return sum;
+}
+
+static void nothing(void *context, size_t task) { (void)context, (void)task; }
+
+/* Runs so many jobs of one task a thread. */
+void chronos_empty_jobs(size_t jobs) {
+    for (size_t i = 0; i < jobs; i++)
+        pool_run(nothing, NULL, (size_t)chronos_threads());
 }

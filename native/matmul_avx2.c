@@ -5,7 +5,7 @@
  * Codes of w, made unsigned, times codes of x: vpmaddubsw adds pairs of products into 16 bits, vpmaddwd with
  * ones adds pairs of those into 32. Neither can overflow: Q4_0 has 2 * 15 * 127 = 3,810 at most, Q8_0 (|w| by
  * x with w's sign) 2 * 128 * 127 = 32,512. Q4_0 leaves its 8 in; `offset` takes it out once a group. */
-#include "chronos_native.h"
+#include "products.h"
 
 #ifdef HAVE_AVX2
 #include <immintrin.h>
@@ -181,5 +181,7 @@ INLINE void product(int type, const part *p) {
 AVX2 static void product_q4_0(const part *p) { product(CHRONOS_Q4_0, p); }
 AVX2 static void product_q8_0(const part *p) { product(CHRONOS_Q8_0, p); }
 
-const isa_table isa_avx2 = {"avx2", quantize_x, product_q4_0, product_q8_0};
+/* AVX-512 differs in packed weights only: blocks as files have them are not worth a third set of kernels. */
+const isa_table isa_avx2 = {"avx2", quantize_x, product_q4_0, product_q8_0, NULL};
+const isa_table isa_avx512 = {"avx512", quantize_x, product_q4_0, product_q8_0, &panels_avx512};
 #endif

@@ -78,4 +78,4 @@ static inline void product(int type, const part *p) {
 static void product_q4_0(const part *p) { product(CHRONOS_Q4_0, p); }
 static void product_q8_0(const part *p) { product(CHRONOS_Q8_0, p); }
 
-const isa_table isa_portable = {"portable", quantize_x, product_q4_0, product_q8_0};
+const isa_table isa_portable = {"portable", quantize_x, product_q4_0, product_q8_0, NULL};

@@ -6,12 +6,14 @@ the package's face; shapes: B rows of x, N rows of w, K columns of both, K a mul
 
 import numpy as np
 
+from chronos.native import panels, plain_types
 from chronos.native.blocks import BLOCK, data_bytes
 
 # A block as it lies in memory: a half-precision scale d, then the codes.
 LAYOUTS = {
     "Q4_0": np.dtype([("d", "<f2"), ("q", "u1", BLOCK // 2)]),  # q[j] = code j | code j+16 << 4
     "Q8_0": np.dtype([("d", "<f2"), ("q", "i1", BLOCK)]),
+    **plain_types.LAYOUTS,
 }
 TINY = np.float32(2.0**-120)  # blocks of x below it count as zero: 127 / max|x| could overflow
 ROWS_AT_ONCE = 1024  # rows of w turned into floats at once by `matmul`
@@ -25,7 +27,10 @@ def quantize(qtype: str, w: np.ndarray) -> np.ndarray:
     Q4_0: d = (the signed value of largest magnitude, the first of equals) / -8, code = min(15, trunc(w/d +
     8.5)). Q8_0: d = max|w| / 127, code = w/d rounded half away from zero. Both divide by the unrounded d and
     store it in half precision, where it may become infinity. Where 1/d overflows (d < 2^-128) codes are 0.
+    The other types: see plain_types.py.
     """
+    if qtype not in ("Q4_0", "Q8_0"):
+        return plain_types.quantize(qtype, w)
     x = w.reshape(-1, BLOCK)
     blocks = np.zeros(len(x), LAYOUTS[qtype])
     if qtype == "Q4_0":
@@ -50,6 +55,8 @@ def quantize(qtype: str, w: np.ndarray) -> np.ndarray:
 
 def dequantize(qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Blocks (nbytes,) uint8 → w (N, K) float32: d * (code - 8) for Q4_0, d * code for Q8_0."""
+    if qtype not in ("Q4_0", "Q8_0"):
+        return plain_types.dequantize(qtype, data, shape)
     blocks = data.view(LAYOUTS[qtype])
     if qtype == "Q4_0":
         codes = np.concatenate([blocks["q"] & 15, blocks["q"] >> 4], axis=1).astype(np.float32) - 8
@@ -59,13 +66,13 @@ def dequantize(qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarr
         return (blocks["d"].astype(np.float32)[:, None] * codes).reshape(shape)
 
 
-def quantize_x(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x (B, K) float32 → codes (B, K/32, 32) int8 and scales (B, K/32) float32: x ≈ scale * code.
+def quantize_x(x: np.ndarray, step: int = BLOCK) -> tuple[np.ndarray, np.ndarray]:
+    """x (B, K) float32 → codes (B, K/step, step) int8 and scales (B, K/step) float32: x ≈ scale * code.
 
     scale = max|x| / 127 of the block, code = x * (127 / max|x|) rounded to nearest, ties to even, so that
     |x - scale * code| ≤ scale / 2. A block with NaN or infinity gets scale NaN; one below TINY gets zeros.
     """
-    blocks = x.reshape(len(x), x.shape[1] // BLOCK, BLOCK)
+    blocks = x.reshape(len(x), x.shape[1] // step, step)
     largest = np.abs(blocks).max(axis=2, initial=0)
     usable = np.isfinite(largest) & (largest >= TINY)
     inverse = np.float32(127) / np.where(usable, largest, np.float32(1))
@@ -75,10 +82,18 @@ def quantize_x(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return codes, scales.astype(np.float32)
 
 
+def round_x(qtype: str, x: np.ndarray) -> np.ndarray:
+    """x (B, K) float32 as a product with weights of this type takes it: rounded by 32 values, by 256 where
+    Q2_K's blocks are, not at all for F16 and BF16."""
+    if qtype in ("F16", "BF16"):
+        return x
+    codes, scales = quantize_x(x, 256 if qtype == "Q2_K" else BLOCK)
+    return (codes * scales[..., None]).reshape(x.shape)
+
+
 def matmul(x: np.ndarray, qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """x (B, K) float32, blocks of w (N, K) → y (B, N) float32: (codes of x by scales) @ (w from blocks).T."""
-    codes, scales = quantize_x(x)
-    rounded = (codes * scales[..., None]).reshape(x.shape)
+    """x (B, K) float32, blocks of w (N, K) → y (B, N) float32: (x, rounded) @ (w from blocks).T."""
+    rounded = round_x(qtype, x)
     y = np.empty((len(x), shape[0]), np.float32)
     for start in range(0, shape[0], ROWS_AT_ONCE):
         rows = min(ROWS_AT_ONCE, shape[0] - start)
@@ -86,6 +101,33 @@ def matmul(x: np.ndarray, qtype: str, data: np.ndarray, shape: tuple[int, int]) 
         w = dequantize(qtype, data[begin : begin + size], (rows, shape[1]))
         with np.errstate(over="ignore", invalid="ignore"):
             y[:, start : start + rows] = rounded @ w.T
+    return y
+
+
+def pack(qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Blocks of w (N, K) → its panels."""
+    return panels.pack(qtype, data, shape)
+
+
+def unpack_rows(qtype: str, packed: np.ndarray, shape: tuple[int, int], rows: np.ndarray) -> np.ndarray:
+    """Panels of w (N, K) → the blocks (nbytes,) of some of its rows."""
+    return panels.unpack_rows(qtype, packed, shape, rows)
+
+
+def matmul_packed(x: np.ndarray, qtype: str, packed: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """x (B, K) float32, panels of w (N, K) → y (B, N) float32."""
+    return matmul(x, qtype, unpack_rows(qtype, packed, shape, np.arange(shape[0])), shape)
+
+
+def back(g: np.ndarray, qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """g (B, N) float32, blocks of w (N, K) → y (B, K) float32: g @ (w from blocks)."""
+    y = np.zeros((len(g), shape[1]), np.float32)
+    for start in range(0, shape[0], ROWS_AT_ONCE):
+        rows = min(ROWS_AT_ONCE, shape[0] - start)
+        begin, size = data_bytes(qtype, (start, shape[1])), data_bytes(qtype, (rows, shape[1]))
+        w = dequantize(qtype, data[begin : begin + size], (rows, shape[1]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            y += g[:, start : start + rows] @ w
     return y
 
 

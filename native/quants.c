@@ -1,7 +1,8 @@
-/* Weights to blocks of Q4_0 and Q8_0 and back, byte for byte as llama.cpp and `gguf` do it.
- * No products here (matmul.c), no choice of ISA: compilers vectorize this well enough for work that is done
- * once a model. Build with -ffp-contract=off: a fused x * id + 8.5 rounds some weights to other codes. */
-#include "chronos_native.h"
+/* Weights to blocks and back: Q4_0 and Q8_0 byte for byte as llama.cpp and `gguf` do it, and all types by
+ * threads. The other types are in quants_*.c; no products here (matmul.c), no choice of ISA: compilers
+ * vectorize this well enough for work that is done once a model. Build with -ffp-contract=off: a fused x * id
+ * + 8.5 rounds some weights to other codes. */
+#include "products.h"
 
 #include <math.h>
 
@@ -57,12 +58,39 @@ static void dequantize_q8_0(const uint8_t *block, float *x) {
         x[i] = d * (float)(int8_t)block[2 + i];
 }
 
-/* Work is cut into tasks of so many blocks that handing one out costs nothing beside it. */
-enum { TASK_BLOCKS = 2048 };
+#define EACH_BLOCK(name, type)                                                                            \
+    static void quantize_all_##name(const float *x, uint8_t *blocks, size_t count) {                      \
+        for (size_t i = 0; i < count; i++)                                                                \
+            quantize_##name(x + i * BLOCK, blocks + i * type##_BYTES);                                    \
+    }                                                                                                     \
+    static void dequantize_all_##name(const uint8_t *blocks, float *x, size_t count) {                    \
+        for (size_t i = 0; i < count; i++)                                                                \
+            dequantize_##name(blocks + i * type##_BYTES, x + i * BLOCK);                                  \
+    }
+EACH_BLOCK(q4_0, Q4_0)
+EACH_BLOCK(q8_0, Q8_0)
+
+codec codec_of(int type) {
+    switch (type) {
+    case CHRONOS_Q4_0: return (codec){quantize_all_q4_0, dequantize_all_q4_0};
+    case CHRONOS_Q8_0: return (codec){quantize_all_q8_0, dequantize_all_q8_0};
+    case CHRONOS_Q2_K: return codec_q2_k;
+    case CHRONOS_INT4_32: return codec_int4_32;
+    case CHRONOS_INT4_64: return codec_int4_64;
+    case CHRONOS_INT4_128: return codec_int4_128;
+    case CHRONOS_F16: return codec_f16;
+    case CHRONOS_BF16: return codec_bf16;
+    default: return (codec){NULL, NULL};
+    }
+}
+
+/* Work is cut into tasks of so many weights that handing one out costs nothing beside it. */
+enum { TASK_WEIGHTS = 1 << 16 };
 
 typedef struct {
-    int type;
-    size_t blocks; /* in all */
+    codec codec;
+    format format;
+    size_t blocks, task_blocks; /* in all, and in a task */
     const float *x;
     const uint8_t *packed;
     float *x_out;
@@ -71,37 +99,36 @@ typedef struct {
 
 static void convert(void *context, size_t task) {
     const conversion *c = context;
-    size_t size = block_bytes(c->type), end = (task + 1) * TASK_BLOCKS;
-    end = end < c->blocks ? end : c->blocks;
-    for (size_t i = task * TASK_BLOCKS; i < end; i++)
-        if (c->packed_out && c->type == CHRONOS_Q4_0)
-            quantize_q4_0(c->x + i * BLOCK, c->packed_out + i * size);
-        else if (c->packed_out)
-            quantize_q8_0(c->x + i * BLOCK, c->packed_out + i * size);
-        else if (c->type == CHRONOS_Q4_0)
-            dequantize_q4_0(c->packed + i * size, c->x_out + i * BLOCK);
-        else
-            dequantize_q8_0(c->packed + i * size, c->x_out + i * BLOCK);
+    size_t start = task * c->task_blocks, left = c->blocks - start;
+    size_t count = left < c->task_blocks ? left : c->task_blocks;
+    size_t weight = start * c->format.weights, byte = start * c->format.bytes;
+    if (c->packed_out)
+        c->codec.quantize(c->x + weight, c->packed_out + byte, count);
+    else
+        c->codec.dequantize(c->packed + byte, c->x_out + weight, count);
 }
 
-static int convert_all(conversion *c, size_t rows, size_t k) {
-    if (!block_bytes(c->type))
+static int convert_all(int type, conversion *c, size_t rows, size_t k) {
+    c->format = format_of(type);
+    c->codec = codec_of(type);
+    if (!c->format.weights)
         return CHRONOS_BAD_TYPE;
-    if (k % BLOCK)
+    if (k % c->format.weights)
         return CHRONOS_BAD_K;
-    c->blocks = rows * (k / BLOCK);
-    pool_run(convert, c, (c->blocks + TASK_BLOCKS - 1) / TASK_BLOCKS);
+    c->blocks = rows * (k / c->format.weights);
+    c->task_blocks = TASK_WEIGHTS / c->format.weights;
+    pool_run(convert, c, (c->blocks + c->task_blocks - 1) / c->task_blocks);
     return CHRONOS_OK;
 }
 
 int chronos_quantize(int type, const float *w, size_t rows, size_t k, uint8_t *blocks) {
-    conversion c = {.type = type, .x = w, .packed_out = blocks};
-    return convert_all(&c, rows, k);
+    conversion c = {.x = w, .packed_out = blocks};
+    return convert_all(type, &c, rows, k);
 }
 
 int chronos_dequantize(int type, const uint8_t *blocks, size_t rows, size_t k, float *w) {
-    conversion c = {.type = type, .packed = blocks, .x_out = w};
-    return convert_all(&c, rows, k);
+    conversion c = {.packed = blocks, .x_out = w};
+    return convert_all(type, &c, rows, k);
 }
 
 size_t chronos_nonfinite(const float *x, size_t n) {

@@ -1,5 +1,6 @@
 """The one place where kernels are chosen: float32 takes the fast twin, everything else the plain one.
 
+Fast is C or Numba; what is in C takes its plain twin where the C library was not built.
 `CHRONOS_KERNELS=plain` runs NumPy alone: slow, and the definition of what is right.
 """
 
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chronos import native
 from chronos.architecture.kernels import (
     dsa_plain,
     kda_plain,
@@ -41,6 +43,8 @@ def _choose(name: str, slow_home: ModuleType = plain) -> Callable[..., Any]:
         words_fast,
     )
 
+    if slow_home is plain and name not in fast.BY_NUMBA and not native.available():
+        return slow
     homes = {plain: fast, kda_plain: kda_fast, dsa_plain: dsa_fast, stick_plain: stick_fast}
     homes |= {ragged_plain: ragged_fast, novelty_plain: novelty_fast, words_plain: words_fast}
     quick = getattr(homes[slow_home], name)

@@ -15,6 +15,7 @@ from chronos.inference.talk import INSTRUCTION, Conversation
 from chronos.inference.terminal import Chat, stoppable
 from chronos.inference.text_stream import printable
 from chronos.memory.config import config_from
+from chronos.memory.decode import Decoder
 from chronos.memory.model import Model
 from chronos.memory.modeldir import Loaded
 from chronos.memory.sampling import Sampling, choose
@@ -90,6 +91,12 @@ def test_no_token_is_read_twice(loaded, monkeypatch):
         read.append(tokens.shape[1])
         return original(self, tokens, *rest, **named)
 
+    def one_more(self, token):
+        read.append(1)
+        return step(self, token)
+
+    step = Decoder.step
+    monkeypatch.setattr(Decoder, "step", one_more)
     monkeypatch.setattr(Model, "__call__", counted)
     talk = Conversation(loaded, GREEDY, 8)
     for text in TEXTS[:3]:

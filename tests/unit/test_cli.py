@@ -94,6 +94,20 @@ def test_threads_reach_blas_and_native(command, monkeypatch):
     assert (seen[0]["native"], seen[0]["env"]) == (1, "1")
 
 
+@pytest.mark.parametrize("before", [None, "9"])
+def test_blas_is_told_not_to_spin_for_long_unless_somebody_has_said_something(command, monkeypatch, before):
+    monkeypatch.delenv("OPENBLAS_THREAD_TIMEOUT", raising=False)
+    if before:
+        monkeypatch.setenv("OPENBLAS_THREAD_TIMEOUT", before)
+    seen = []
+    command(lambda args: seen.append(os.environ["OPENBLAS_THREAD_TIMEOUT"]))
+    assert cli.main(["go"]) == 0
+    assert seen == [before or cli.BLAS_WAIT]
+    code = "import sys, chronos.cli as c; c.build_parser(); print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n"  # it would be too late
+
+
 @pytest.mark.parametrize(
     ("argv", "told"),
     [

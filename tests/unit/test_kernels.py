@@ -11,8 +11,11 @@ import sys
 import numpy as np
 import pytest
 
+from chronos import native
 from chronos.architecture import kernels
 from chronos.architecture.kernels import fast, plain
+
+needs_c = pytest.mark.skipif(not native.available(), reason="needs the C library")
 
 EPS = float(np.finfo(np.float32).eps)
 TINY = 1e-36  # where float32 has no normal numbers left, the fast exponential is 0 or infinity
@@ -221,9 +224,23 @@ def run(module, name: str, arguments: list) -> list[np.ndarray]:
 
 # ---- fast against plain ------------------------------------------------------------------------------------
 
+ISAS = native.info()["isas"]
+HERE = [name for name in kernels.KERNELS if native.available() or name in fast.BY_NUMBA]
 
-@pytest.mark.parametrize("name", kernels.KERNELS)
-def test_fast_is_plain_to_rounding(name):
+
+@pytest.fixture
+def isa(request):
+    """What is in C runs on this ISA."""
+    if native.available():
+        native.compiled.choose_isa(request.param)
+    yield
+    if native.available():
+        native.compiled.choose_isa(None)
+
+
+@pytest.mark.parametrize("isa", ISAS, indirect=True)
+@pytest.mark.parametrize("name", HERE)
+def test_fast_is_plain_to_rounding(name, isa):
     """A kernel without a case fails here by its name."""
     rng = np.random.default_rng(11)
     for shape in SHAPES:
@@ -246,7 +263,7 @@ def test_every_kernel_has_both_twins():
     assert public - helpers == set(kernels.KERNELS)
 
 
-@pytest.mark.parametrize("name", kernels.KERNELS)
+@pytest.mark.parametrize("name", HERE)
 def test_what_is_read_is_not_changed(name):
     arguments, _ = CASES[name](np.random.default_rng(12), 6, 9, 1.0)
     before = [np.array(a) for a in arguments]
@@ -257,7 +274,7 @@ def test_what_is_read_is_not_changed(name):
 GAINS = {"qk_norm": [1], "qk_norm_backward": [2], "rotary": [1, 2]}  # parameters and tables lie in one piece
 
 
-@pytest.mark.parametrize("name", kernels.KERNELS)
+@pytest.mark.parametrize("name", HERE)
 def test_strided_arguments_give_the_same(name):
     """Activations and gradients may be every other column of a wider array."""
     arguments, _ = CASES[name](np.random.default_rng(12), 6, 9, 1.0)
@@ -271,6 +288,7 @@ def test_strided_arguments_give_the_same(name):
         assert np.array_equal(got, want)
 
 
+@needs_c
 @pytest.mark.parametrize(
     ("name", "changed"), [("softmax_backward", 1), ("adamw", 0), ("adamw", 2), ("adamw", 3)]
 )
@@ -282,6 +300,7 @@ def test_in_place_on_a_strided_array_is_refused(name, changed):
         getattr(fast, name)(*arguments)
 
 
+@needs_c
 def test_ignored_targets_have_no_loss_and_no_gradient():
     rng = np.random.default_rng(3)
     logits, targets = numbers(rng, 6, 5), np.array([-1, 2, -100, 4, -1, 0])
@@ -295,6 +314,7 @@ def test_ignored_targets_have_no_loss_and_no_gradient():
 # ---- the choice of twins -----------------------------------------------------------------------------------
 
 
+@needs_c
 def test_float32_takes_the_fast_twin_and_float64_the_plain_one():
     x = numbers(np.random.default_rng(8), 64, 64)
     assert np.array_equal(kernels.gelu(x), fast.gelu(x))

@@ -261,7 +261,7 @@ def test_every_kernel_agrees_with_its_twin():
 
 
 def test_scripts_tell_what_to_do_outside_of_the_environment(tmp_path):
-    for name in ("check_kernels.py", "bench_native.py"):
+    for name in ("check_fused.py", "check_kernels.py", "bench_fused.py", "bench_native.py"):
         script = shutil.copy(ROOT / "native" / name, tmp_path)
         done = subprocess.run(
             [sys.executable, "-I", "-S", str(script)], capture_output=True, text=True, timeout=60

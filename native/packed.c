@@ -1,0 +1,180 @@
+/* y = x w^T for packed w: cuts the work into tasks for the panel kernels of the chosen ISA.
+ * No arithmetic here. Rows of x are quantized four at a time. Each task takes some pairs of panels by up to 64
+ * rows of x, a stretch of a pair at a time, so that it is in the first-level cache for all but the first four. */
+#include "products.h"
+
+#include <stdlib.h>
+
+enum {
+    CHUNK = 256,           /* rows of x quantized together: bounds the scratch memory, 1.25 bytes a value */
+    TASK_COLS = 64,        /* rows of x in a task */
+    FIRST_LEVEL = 18 << 10, /* of two panels, at a time, where several rows of x read them again */
+    TASK_WORK = 256 << 10, /* weights times rows of x worth handing out: about 2 microseconds */
+};
+
+typedef struct {
+    const panel_table *kernels;
+    panel_fn *product;
+    int type;
+    const uint8_t *panels;
+    size_t n, k, b; /* b: rows of x in this chunk */
+    const float *x;
+    float *y;
+    uint8_t *prepared;
+    size_t tile_bytes, tiles, panel_bytes, pairs, task_pairs, row_tasks;
+} product;
+
+static const panel_table *table_of(const isa_table *isa) {
+    return isa->panels ? isa->panels : &panels_portable;
+}
+
+static panel_fn *product_of(const panel_table *t, int type) {
+    switch (type) {
+    case CHRONOS_Q8_0: return t->q8_0;
+    case CHRONOS_Q2_K: return t->q2_k;
+    case CHRONOS_F16: return t->f16;
+    case CHRONOS_BF16: return t->bf16;
+    default: return t->q4_0;
+    }
+}
+
+/* x as it is, but with the columns beside each other, and a zero where K is odd. */
+static void prepare_floats(const float *x, size_t ldx, size_t cols, size_t k, float *out) {
+    for (size_t i = 0; i < k + k % 2; i++)
+        for (size_t c = 0; c < cols; c++)
+            out[i * cols + c] = i < k ? x[c * ldx + i] : 0.0f;
+}
+
+static void prepare_tile(void *context, size_t i) {
+    const product *p = context;
+    size_t left = p->b - i * COLS, cols = left < COLS ? left : COLS;
+    uint8_t *out = p->prepared + i * p->tile_bytes;
+    const float *x = p->x + i * COLS * p->k;
+    size_t step = panel_step_weights(p->type);
+    int zero = p->type == CHRONOS_Q8_0 ? 128 : 8;
+    if (step == 2)
+        prepare_floats(x, p->k, cols, p->k, (float *)(void *)out);
+    else
+        (step == SUPER ? p->kernels->prepare_super : p->kernels->prepare)(x, p->k, cols, p->k, zero, out);
+}
+
+/* Two panels by the tiles [tile, last) of x: a few steps at a time by all of them, if there are several. Sums
+ * wait in a place of their own: columns of y are often a power of two apart, and would push each other out. */
+static void multiply_pair(const product *p, size_t i, size_t tile, size_t last) {
+    enum { PAIR = 2 * PANEL };
+    const uint8_t *panel = p->panels + i * p->panel_bytes;
+    size_t left = p->n - i * PANEL, all = panel_steps(p->type, p->k), step = panel_step_bytes(p->type);
+    size_t rows = left < PAIR ? left : PAIR, some = last - tile > 1 ? FIRST_LEVEL / (2 * step) : all, start = 0;
+    float sums[TASK_COLS * PAIR], *y = p->y + tile * COLS * p->n + i * PANEL;
+    do { /* once where there are no steps, for y must be written */
+        for (size_t t = tile; t < last; t++) {
+            size_t cols = p->b - t * COLS < COLS ? p->b - t * COLS : COLS;
+            panel_part part = {.rows = rows, .ldy = PAIR, .more = start > 0, .fresh = t == tile};
+            part.steps = all - start < some ? all - start : some;
+            part.panel[0] = panel + start * step;
+            part.panel[1] = part.panel[0] + (left > PANEL ? p->panel_bytes : 0);
+            part.x = p->prepared + t * p->tile_bytes + x_bytes(p->type, start * panel_step_weights(p->type), cols);
+            part.y = sums + (t - tile) * COLS * PAIR;
+            p->product(&part, cols);
+        }
+        start += some;
+    } while (start < all);
+    for (size_t c = 0; c < (last - tile) * COLS && tile * COLS + c < p->b; c++)
+        memcpy(y + c * p->n, sums + c * PAIR, rows * sizeof(float));
+}
+
+static void multiply(void *context, size_t task) {
+    const product *p = context;
+    size_t pair = task % p->row_tasks * p->task_pairs, end = pair + p->task_pairs;
+    size_t tile = task / p->row_tasks * (TASK_COLS / COLS), last = tile + TASK_COLS / COLS;
+    for (; pair < end && pair < p->pairs; pair++)
+        multiply_pair(p, 2 * pair, tile, last < p->tiles ? last : p->tiles);
+}
+
+static void multiply_chunk(product *p) {
+    size_t cols = p->b < TASK_COLS ? p->b : TASK_COLS, pair_work = 2 * PANEL * p->k * cols + 1;
+    size_t share = p->pairs / (4 * (size_t)chronos_threads()) + 1; /* so that threads finish together */
+    p->tiles = (p->b + COLS - 1) / COLS;
+    p->task_pairs = TASK_WORK / pair_work + 1;
+    p->task_pairs = p->task_pairs > share ? p->task_pairs : share;
+    p->row_tasks = (p->pairs + p->task_pairs - 1) / p->task_pairs;
+    if (p->b * p->k < 64 << 10) /* too little to share */
+        for (size_t i = 0; i < p->tiles; i++)
+            prepare_tile(p, i);
+    else
+        pool_run(prepare_tile, p, p->tiles);
+    pool_run(multiply, p, p->row_tasks * ((p->b + TASK_COLS - 1) / TASK_COLS));
+}
+
+size_t chronos_packed_bytes(int type, size_t n, size_t k) {
+    return (n + PANEL - 1) / PANEL * panel_bytes(type, k);
+}
+
+static int check(int type, size_t k) {
+    format f = format_of(type);
+    return !f.weights ? CHRONOS_BAD_TYPE : k % f.weights ? CHRONOS_BAD_K : CHRONOS_OK;
+}
+
+int chronos_matmul_packed(int type, const uint8_t *panels, size_t n, size_t k, const float *x, size_t b,
+                          float *y) {
+    int wrong = check(type, k);
+    if (wrong || n == 0 || b == 0)
+        return wrong;
+    product p = {.type = type, .panels = panels, .n = n, .k = k, .kernels = table_of(isa_chosen())};
+    size_t chunk = b < CHUNK ? b : CHUNK, line = 64;
+    p.product = product_of(p.kernels, type);
+    p.panel_bytes = panel_bytes(type, k);
+    p.pairs = (n + 2 * PANEL - 1) / (2 * PANEL);
+    p.tile_bytes = (x_bytes(type, k, chunk < COLS ? chunk : COLS) + line - 1) / line * line;
+    char *scratch = malloc((chunk + COLS - 1) / COLS * p.tile_bytes + line);
+    if (!scratch)
+        return CHRONOS_NO_MEMORY;
+    p.prepared = (uint8_t *)scratch + (line - (uintptr_t)scratch % line); /* on a cache line */
+    for (size_t i = 0; i < b; i += chunk) {
+        p.x = x + i * k;
+        p.y = y + i * n;
+        p.b = b - i < chunk ? b - i : chunk;
+        multiply_chunk(&p);
+    }
+    free(scratch);
+    return CHRONOS_OK;
+}
+
+typedef struct {
+    int type;
+    const uint8_t *from;
+    uint8_t *to;
+    size_t n, k;
+    const int64_t *rows;
+} packing;
+
+static void pack_task(void *context, size_t i) {
+    const packing *p = context;
+    format f = format_of(p->type);
+    size_t left = p->n - i * PANEL, row_bytes = p->k / f.weights * f.bytes;
+    const uint8_t *from = p->from + i * PANEL * row_bytes;
+    pack_panel(p->type, from, left < PANEL ? left : PANEL, p->k, p->to + i * panel_bytes(p->type, p->k));
+}
+
+int chronos_pack(int type, const uint8_t *blocks, size_t n, size_t k, uint8_t *panels) {
+    packing p = {.type = type, .from = blocks, .to = panels, .n = n, .k = k};
+    int wrong = check(type, k);
+    if (!wrong)
+        pool_run(pack_task, &p, (n + PANEL - 1) / PANEL);
+    return wrong;
+}
+
+static void unpack_task(void *context, size_t i) {
+    const packing *p = context;
+    format f = format_of(p->type);
+    unpack_row(p->type, p->from, p->k, (size_t)p->rows[i], p->to + i * (p->k / f.weights * f.bytes));
+}
+
+int chronos_unpack_rows(int type, const uint8_t *panels, size_t k, const int64_t *rows, size_t count,
+                        uint8_t *blocks) {
+    packing p = {.type = type, .from = panels, .to = blocks, .k = k, .rows = rows};
+    int wrong = check(type, k);
+    if (!wrong)
+        pool_run(unpack_task, &p, count);
+    return wrong;
+}

@@ -1,0 +1,305 @@
+/* Products with panels for x86-64 with AVX-512 and its VNNI: one lane is one row, so nothing is added across.
+ * Compiled without -march; each function carries its own target. products.h draws what is read here.
+ *
+ * vpdpbusd adds four products of unsigned by signed bytes to 32 bits and cannot overflow. What is kept in
+ * registers is two panels' step, unpacked once, times up to four rows of x. */
+#include "products.h"
+
+#ifdef HAVE_AVX512
+#include <immintrin.h>
+#include <math.h>
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")))
+#define INLINE AVX512 static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+
+/* How many bytes ahead what is not in a cache yet is asked for. */
+enum { AHEAD = 4096 };
+
+INLINE __m512i bytes64(const uint8_t *p) { return _mm512_loadu_si512(p); }
+INLINE __m512i spread(const uint8_t *p) { return _mm512_set1_epi32(load_i32(p)); }
+INLINE __m512 spread_float(const uint8_t *p) { return _mm512_set1_ps(load_f32(p)); }
+INLINE __m512 halves16(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+
+INLINE void prefetch(const uint8_t *p, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64)
+        _mm_prefetch((const char *)((uintptr_t)p + AHEAD + i), _MM_HINT_T0);
+}
+
+/* The sums of two panels: those of panel i and row c of x are sum[c][i]. */
+typedef __m512 sums[COLS][2];
+
+INLINE __mmask16 rows_of(const panel_part *p, int i) {
+    size_t rows = p->rows > 16u * i ? p->rows - 16u * i : 0;
+    return (__mmask16)((1u << (rows < 16 ? rows : 16)) - 1);
+}
+
+INLINE void load(const panel_part *p, sums sum, size_t cols) {
+    UNROLL for (size_t c = 0; c < cols; c++)
+        UNROLL for (int i = 0; i < 2; i++)
+            sum[c][i] = p->more ? _mm512_maskz_loadu_ps(rows_of(p, i), p->y + c * p->ldy + 16 * i)
+                                : _mm512_setzero_ps();
+}
+
+INLINE void store(const panel_part *p, sums sum, size_t cols) {
+    UNROLL for (size_t c = 0; c < cols; c++)
+        UNROLL for (int i = 0; i < 2; i++)
+            _mm512_mask_storeu_ps(p->y + c * p->ldy + 16 * i, rows_of(p, i), sum[c][i]);
+}
+
+/* Vector i of the eight with the codes of 32 weights. */
+INLINE __m512i codes32(int type, const uint8_t *w, int i) {
+    const __m512i nibble = _mm512_set1_epi8(15);
+    if (type == CHRONOS_Q8_0)
+        return bytes64(w + i * LANES4);
+    __m512i bytes = bytes64(w + i % 4 * LANES4);
+    return _mm512_and_si512(i < 4 ? bytes : _mm512_srli_epi16(bytes, 4), nibble);
+}
+
+/* 32 weights of both panels; v is the first panel's codes, w the second's. */
+INLINE void step32(int type, const uint8_t *v, const uint8_t *w, __m512 v_scale, __m512 w_scale,
+                   const uint8_t *x, size_t cols, sums sum) {
+    const uint8_t *scales = x + cols * BLOCK, *biases = scales + cols * sizeof(float);
+    __m512i code[2][8];
+    UNROLL for (int i = 0; i < 8; i++)
+        code[0][i] = codes32(type, v, i), code[1][i] = codes32(type, w, i);
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        __m512i dot[2] = {spread(biases + c * 4), spread(biases + c * 4)};
+        UNROLL for (int i = 0; i < 8; i++) { /* what is read of x serves twice: loads, too, have a limit */
+            __m512i four = spread(x + c * BLOCK + 4 * i);
+            dot[0] = _mm512_dpbusd_epi32(dot[0], code[0][i], four);
+            dot[1] = _mm512_dpbusd_epi32(dot[1], code[1][i], four);
+        }
+        __m512 scale = spread_float(scales + c * 4);
+        sum[c][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[0]), _mm512_mul_ps(v_scale, scale), sum[c][0]);
+        sum[c][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[1]), _mm512_mul_ps(w_scale, scale), sum[c][1]);
+    }
+}
+
+INLINE void by_32(int type, const panel_part *p, size_t cols) {
+    size_t codes = (type == CHRONOS_Q8_0 ? 8 : 4) * LANES4, step = LANES4 + 2 * codes, x_step = cols * XSTEP_BYTES;
+    const uint8_t *v = p->panel[0], *w = p->panel[1], *x = p->x;
+    sums sum;
+    load(p, sum, cols);
+    for (size_t i = 0; i < p->steps; i++, v += step, w += step, x += 2 * x_step) {
+        const uint8_t *v_codes = v + LANES4, *w_codes = w + LANES4;
+        if (p->fresh)
+            prefetch(v, step), prefetch(w, step);
+        step32(type, v_codes, w_codes, halves16(v), halves16(w), x, cols, sum);
+        step32(type, v_codes + codes, w_codes + codes, halves16(v + 32), halves16(w + 32), x + x_step, cols, sum);
+    }
+    store(p, sum, cols);
+}
+
+typedef __m512i totals[COLS][2];
+
+/* 64 of a super-block's weights: four vectors of bytes hold four sixteens, two bits each. */
+INLINE void quarter(const uint8_t *const *w, const uint8_t *const *scales, int odd, const uint8_t *x, size_t cols,
+                    totals total) {
+    const __m512i two_bits = _mm512_set1_epi8(3), low = _mm512_set1_epi32(15);
+    UNROLL for (int p = 0; p < 4; p++) { /* sixteen 2p + odd of the eight of this half */
+        __m512i code[2][4], scale[2];
+        UNROLL for (int n = 0; n < 2; n++) {
+            UNROLL for (int i = 0; i < 4; i++)
+                code[n][i] = _mm512_and_si512(_mm512_srli_epi16(bytes64(w[n] + i * LANES4), 2 * p), two_bits);
+            __m512i four = bytes64(scales[n] + p / 2 * LANES4);
+            scale[n] = _mm512_and_si512(_mm512_srli_epi32(four, 8 * ((2 * p + odd) % 4)), low);
+        }
+        const uint8_t *row = x + (2 * p + odd) * cols * 16;
+        UNROLL for (size_t c = 0; c < cols; c++, row += 16) {
+            __m512i dot[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+            UNROLL for (int i = 0; i < 4; i++) {
+                __m512i four = spread(row + 4 * i);
+                dot[0] = _mm512_dpbusd_epi32(dot[0], code[0][i], four);
+                dot[1] = _mm512_dpbusd_epi32(dot[1], code[1][i], four);
+            } /* |dot| < 2^15, so its low half is all of it */
+            total[c][0] = _mm512_dpwssd_epi32(total[c][0], dot[0], scale[0]);
+            total[c][1] = _mm512_dpwssd_epi32(total[c][1], dot[1], scale[1]);
+        }
+    }
+}
+
+/* The sixteens' minima times the sums of x's codes. */
+INLINE void minima(const uint8_t *scales, const uint8_t *x_sums, size_t cols, int n, totals total) {
+    const __m512i pairs = _mm512_set1_epi32(0x000f000f);
+    UNROLL for (int j = 0; j < 8; j++) {
+        __m512i four = bytes64(scales + j / 2 * LANES4);
+        __m512i two = _mm512_and_si512(_mm512_srli_epi32(four, j % 2 ? 12 : 4), pairs);
+        UNROLL for (size_t c = 0; c < cols; c++)
+            total[c][n] = _mm512_dpwssd_epi32(total[c][n], two, spread(x_sums + (j * cols + c) * 4));
+    }
+}
+
+INLINE void by_256(const panel_part *p, size_t cols) {
+    const uint8_t *w[2] = {p->panel[0], p->panel[1]}, *x = p->x;
+    size_t step = panel_step_bytes(CHRONOS_Q2_K);
+    sums sum;
+    load(p, sum, cols);
+    for (size_t i = 0; i < p->steps; i++, w[0] += step, w[1] += step, x += cols * XSUPER_BYTES) {
+        const uint8_t *x_scales = x + cols * SUPER;
+        totals dot, min;
+        UNROLL for (size_t c = 0; c < cols; c++)
+            dot[c][0] = dot[c][1] = min[c][0] = min[c][1] = _mm512_setzero_si512();
+        if (p->fresh)
+            prefetch(w[0], step), prefetch(w[1], step);
+        for (int q = 0; q < 4; q++) {
+            const uint8_t *codes[2], *scales[2];
+            for (int n = 0; n < 2; n++) {
+                codes[n] = w[n] + (5 + 4 * q) * LANES4;
+                scales[n] = w[n] + (1 + q / 2 * 2) * LANES4;
+            }
+            quarter(codes, scales, q % 2, x + q / 2 * cols * 128, cols, dot);
+        }
+        UNROLL for (int n = 0; n < 2; n++) {
+            __m512 d = halves16(w[n]), dmin = halves16(w[n] + 32);
+            minima(w[n] + LANES4, x_scales + cols * 4, cols, n, min);
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                __m512 scale = spread_float(x_scales + c * 4);
+                sum[c][n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[c][n]), _mm512_mul_ps(d, scale), sum[c][n]);
+                sum[c][n] = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(min[c][n]), _mm512_mul_ps(dmin, scale), sum[c][n]);
+            }
+        }
+    }
+    store(p, sum, cols);
+}
+
+INLINE __m512 floats16(int type, const uint8_t *p) {
+    if (type == CHRONOS_F16)
+        return halves16(p);
+    __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(high, 16));
+}
+
+INLINE void by_2(int type, const panel_part *p, size_t cols) {
+    const uint8_t *v = p->panel[0], *w = p->panel[1], *x = p->x;
+    sums sum;
+    load(p, sum, cols);
+    for (size_t i = 0; i < 2 * p->steps; i++, v += 32, w += 32, x += cols * 4) {
+        if (p->fresh && i % 2 == 0)
+            prefetch(v, LANES4), prefetch(w, LANES4);
+        __m512 first = floats16(type, v), second = floats16(type, w);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            __m512 value = spread_float(x + c * 4);
+            sum[c][0] = _mm512_fmadd_ps(first, value, sum[c][0]);
+            sum[c][1] = _mm512_fmadd_ps(second, value, sum[c][1]);
+        }
+    }
+    store(p, sum, cols);
+}
+
+/* One copy for each number of rows of x, so that all of them are constants where this is inlined. */
+#define CASE(n, call)                                                                                     \
+    case n: {                                                                                             \
+        enum { N = n };                                                                                   \
+        call;                                                                                             \
+        break;                                                                                            \
+    }
+#define EACH_COLS(name, call)                                                                             \
+    AVX512 static void name(const panel_part *p, size_t cols) {                                           \
+        switch (cols) {                                                                                   \
+            CASE(1, call) CASE(2, call) CASE(3, call) CASE(4, call)                                       \
+        }                                                                                                 \
+    }
+EACH_COLS(q4_0, by_32(CHRONOS_Q4_0, p, N))
+EACH_COLS(q8_0, by_32(CHRONOS_Q8_0, p, N))
+EACH_COLS(q2_k, by_256(p, N))
+EACH_COLS(f16, by_2(CHRONOS_F16, p, N))
+EACH_COLS(bf16, by_2(CHRONOS_BF16, p, N))
+
+/* max|x| of 16 values at a time, as bits: integers order them like the floats, NaN above infinity. */
+INLINE __m512i larger(__m512i bits, const float *x) {
+    return _mm512_max_epi32(bits, _mm512_and_si512(_mm512_loadu_si512(x), _mm512_set1_epi32(0x7fffffff)));
+}
+
+/* The scale of a step whose max|x| has these bits, and what x is multiplied by, 0 where it counts as zero. */
+INLINE float scale_of(uint32_t bits, float *inverse) {
+    float max = float_of_bits(bits);
+    int usable = bits < 0x7f800000 && max >= TINY;
+    *inverse = usable ? 127.0f / max : 0.0f;
+    return usable ? max / 127.0f : bits >= 0x7f800000 ? NAN : 0.0f;
+}
+
+/* 16 codes; a usable inverse is never 0, and what is not usable may be NaN, so it is left out altogether. */
+INLINE __m128i codes16(const float *x, float inverse) {
+    if (inverse == 0.0f)
+        return _mm_setzero_si128();
+    __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(inverse));
+    return _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(scaled));
+}
+
+INLINE int sum16(__m128i codes) {
+    __m128i s = _mm_dpbusd_epi32(_mm_setzero_si128(), _mm_set1_epi8(1), codes);
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
+AVX512 static void prepare(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out) {
+    size_t steps = panel_steps(CHRONOS_Q4_0, k) * 2, step = cols * XSTEP_BYTES;
+    for (size_t c = 0; c < cols; c++)
+        for (size_t i = 0; i < steps; i++) {
+            uint8_t *to = out + i * step;
+            const float *from = x + c * ldx + i * BLOCK;
+            __m128i low = _mm_setzero_si128(), high = low;
+            float scale = 0.0f, inverse;
+            if (i * BLOCK < k) { /* else what fills up the last pair */
+                __m512i bits = larger(larger(_mm512_setzero_si512(), from), from + 16);
+                scale = scale_of((uint32_t)_mm512_reduce_max_epi32(bits), &inverse);
+                low = codes16(from, inverse), high = codes16(from + 16, inverse);
+            }
+            int bias = -zero * (sum16(low) + sum16(high));
+            _mm_storeu_si128((__m128i *)(to + c * BLOCK), low);
+            _mm_storeu_si128((__m128i *)(to + c * BLOCK + 16), high);
+            memcpy(to + cols * BLOCK + c * 4, &scale, 4);
+            memcpy(to + cols * (BLOCK + 4) + c * 4, &bias, 4);
+        }
+}
+
+AVX512 static void prepare_super(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out) {
+    (void)zero;
+    for (size_t c = 0; c < cols; c++)
+        for (size_t i = 0; i < k / SUPER; i++) {
+            uint8_t *to = out + i * cols * XSUPER_BYTES;
+            const float *from = x + c * ldx + i * SUPER;
+            __m512i bits = _mm512_setzero_si512();
+            for (int j = 0; j < 16; j++)
+                bits = larger(bits, from + 16 * j);
+            float inverse, scale = scale_of((uint32_t)_mm512_reduce_max_epi32(bits), &inverse);
+            memcpy(to + cols * SUPER + c * 4, &scale, 4);
+            for (size_t j = 0; j < 16; j++) {
+                __m128i codes = codes16(from + 16 * j, inverse);
+                int16_t sum = (int16_t)sum16(codes);
+                size_t pair = j / 4 * 2 + j % 2;
+                _mm_storeu_si128((__m128i *)(to + (j * cols + c) * 16), codes);
+                memcpy(to + cols * (SUPER + 4) + (pair * cols + c) * 4 + j % 4 / 2 * 2, &sum, 2);
+            }
+        }
+}
+
+/* A register tile: `b` rows of y by 64 columns; each sum is added to one product after another. */
+INLINE void back_tile(const float *g, size_t ldg, size_t b, const float *w, size_t rows, float *y) {
+    __m512 sum[6][4];
+    UNROLL for (size_t c = 0; c < b; c++)
+        UNROLL for (int i = 0; i < 4; i++) sum[c][i] = _mm512_loadu_ps(y + c * BACK_COLS + 16 * i);
+    for (size_t r = 0; r < rows; r++, w += BACK_COLS) {
+        UNROLL for (int i = 0; i < 4; i++) {
+            __m512 row = _mm512_loadu_ps(w + 16 * i);
+            UNROLL for (size_t c = 0; c < b; c++)
+                sum[c][i] = _mm512_fmadd_ps(_mm512_set1_ps(g[c * ldg + r]), row, sum[c][i]);
+        }
+    }
+    UNROLL for (size_t c = 0; c < b; c++)
+        UNROLL for (int i = 0; i < 4; i++) _mm512_storeu_ps(y + c * BACK_COLS + 16 * i, sum[c][i]);
+}
+
+AVX512 static void accumulate(const float *g, size_t ldg, size_t b, const float *w, size_t rows, float *y) {
+    for (size_t i = 0; i < BACK_COLS; i += 64) {
+        size_t c = 0;
+        for (; c + 6 <= b; c += 6)
+            back_tile(g + c * ldg, ldg, 6, w + i, rows, y + c * BACK_COLS + i);
+        for (; c < b; c++)
+            back_tile(g + c * ldg, ldg, 1, w + i, rows, y + c * BACK_COLS + i);
+    }
+}
+
+const panel_table panels_avx512 = {prepare, prepare_super, q4_0, q8_0, q2_k, f16, bf16, accumulate};
+#endif
