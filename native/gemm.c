@@ -1,0 +1,198 @@
+/* Products of float32 matrices, as they are or rounded to bf16: cuts the work into blocks and tasks.
+ * No arithmetic here: that is in gemm_portable.c and a file for each further ISA.
+ *
+ * Goto and van de Geijn (2008): for a block of K and of columns, b is packed once, for all; then, for some
+ * rows, a; then tasks, each some tiles of a that stay in the second-level cache by some panels of b. */
+#define _POSIX_C_SOURCE 200809L
+#include "gemm.h"
+
+#include <stdlib.h>
+
+enum {
+    LINE = 64,
+    ROWS_AT_ONCE = 2048, /* rows of a, and columns of b, packed together: bounds the scratch memory, 4 MiB */
+    COLS_AT_ONCE = 2048,
+    TASK_ROWS = 24 * A_WIDTH, /* of a in a task, at most: 336 KiB of bf16 */
+    TASK_COLS = 512,
+    GRAIN = 1 << 19, /* units of b times (rows + 8) worth handing out: some 6 microseconds */
+};
+
+typedef struct {
+    const gemm_kernels *kernels;
+    int kind, add;
+    size_t m, n, k; /* of this block */
+    size_t tile_rows, task_rows, task_cols, row_tasks, col_tasks, pack_tasks;
+    gemm_source a_source, b_source;
+    uint32_t *a, *b; /* b NULL: packed before */
+    const uint32_t *b_packed;
+    float *c;
+    size_t ldc;
+} block;
+
+static size_t up(size_t n, size_t by) { return (n + by - 1) / by; }
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+size_t chronos_gemm_packed(int kind, size_t n, size_t k) { return up(n, B_WIDTH) * B_WIDTH * gemm_units(kind, k); }
+
+/* Memory that a thread keeps from one product to the next, for fresh pages would cost more than packing; it is
+ * freed with the thread. give_room belongs to each take_room, which has NULL where there is no memory. */
+#ifdef _WIN32
+static uint32_t *take_room(size_t bytes) { return _aligned_malloc(bytes + LINE, LINE); }
+static void give_room(uint32_t *room) { _aligned_free(room); }
+#else
+#include <pthread.h>
+
+static pthread_key_t room_key;
+static pthread_once_t room_once = PTHREAD_ONCE_INIT;
+static int room_keyed;
+
+static void make_key(void) { room_keyed = pthread_key_create(&room_key, free) == 0; }
+
+/* The room begins with its own size, one cache line. */
+static uint32_t *take_room(size_t bytes) {
+    pthread_once(&room_once, make_key);
+    char *kept = room_keyed ? pthread_getspecific(room_key) : NULL;
+    if (kept && *(size_t *)kept >= bytes)
+        return (uint32_t *)(kept + LINE);
+    free(kept);
+    if (room_keyed)
+        pthread_setspecific(room_key, NULL);
+    if (posix_memalign((void **)&kept, LINE, bytes + LINE))
+        return NULL;
+    *(size_t *)kept = bytes;
+    if (room_keyed)
+        pthread_setspecific(room_key, kept);
+    return (uint32_t *)(kept + LINE);
+}
+
+static void give_room(uint32_t *room) {
+    if (!room_keyed)
+        free((char *)room - LINE);
+}
+#endif
+
+static gemm_source from(gemm_source s, size_t line, size_t k) {
+    s.data += line * s.line_stride + k * s.k_stride;
+    return s;
+}
+
+/* Panel i of b, from column i * B_WIDTH on. */
+static void pack_b(void *context, size_t i) {
+    const block *p = context;
+    size_t line = i * B_WIDTH, units = gemm_units(p->kind, p->k);
+    p->kernels->pack[p->kind](from(p->b_source, line, 0), least(B_WIDTH, p->n - line), p->k, B_WIDTH,
+                              p->b + line * units);
+}
+
+static void pack_a(void *context, size_t i) {
+    const block *p = context;
+    size_t line = i * p->tile_rows, rows = least(p->tile_rows, p->m - line);
+    p->kernels->pack[p->kind](from(p->a_source, line, 0), rows, p->k, rows,
+                              p->a + line * gemm_units(p->kind, p->k));
+}
+
+static void multiply(void *context, size_t task) {
+    const block *p = context;
+    size_t row = task / p->col_tasks * p->task_rows, col = task % p->col_tasks * p->task_cols;
+    size_t units = gemm_units(p->kind, p->k);
+    gemm_part part = {.units = units, .tile_rows = p->tile_rows, .ldc = p->ldc, .add = p->add};
+    part.rows = least(p->task_rows, p->m - row);
+    part.cols = least(p->task_cols, p->n - col);
+    part.a = p->a + row * units;
+    part.b = p->b_packed + col * units;
+    part.c = p->c + row * p->ldc + col;
+    p->kernels->part[p->kind](&part);
+}
+
+/* Tasks of nearly equal size, whole tiles by whole panels; few rows leave only columns to share out. */
+static void plan(block *p) {
+    size_t tiles = up(p->m, A_WIDTH);
+    p->tile_rows = up(p->m, tiles);
+    tiles = up(p->m, p->tile_rows);
+    p->task_rows = up(tiles, up(tiles, TASK_ROWS / A_WIDTH)) * p->tile_rows;
+    size_t panel = B_WIDTH * gemm_units(p->kind, p->k) * (least(p->task_rows, p->m) + 8) + 1;
+    p->task_cols = least(up(GRAIN, panel), TASK_COLS / B_WIDTH) * B_WIDTH;
+    if (p->task_cols < 4 * B_WIDTH && p->tile_rows < 8) /* few rows take four panels at a time */
+        p->task_cols = 4 * B_WIDTH;
+    p->row_tasks = up(p->m, p->task_rows);
+    p->col_tasks = up(p->n, p->task_cols);
+}
+
+static void run(pool_task *task, block *p, size_t tasks, size_t work) {
+    if (work > 64 << 10)
+        pool_run(task, p, tasks);
+    else /* too little to share */
+        for (size_t i = 0; i < tasks; i++)
+            task(p, i);
+}
+
+static void multiply_rows(block *p) {
+    plan(p);
+    run(pack_a, p, up(p->m, p->tile_rows), p->m * p->k);
+    pool_run(multiply, p, p->row_tasks * p->col_tasks);
+}
+
+/* A block of K and of columns: all rows. */
+static void multiply_block(block p, size_t m) {
+    gemm_source a = p.a_source;
+    float *c = p.c;
+    if (p.b) {
+        run(pack_b, &p, up(p.n, B_WIDTH), p.n * p.k);
+        p.b_packed = p.b;
+    }
+    for (size_t i = 0; i < m; i += ROWS_AT_ONCE) {
+        p.m = least(ROWS_AT_ONCE, m - i);
+        p.a_source = from(a, i, 0);
+        p.c = c + i * p.ldc;
+        multiply_rows(&p);
+    }
+}
+
+static gemm_source lines_of(const float *data, size_t line_stride, size_t k_stride) {
+    return (gemm_source){data, line_stride, k_stride};
+}
+
+int chronos_gemm_pack(int kind, size_t n, size_t k, const float *b, size_t b_row, size_t b_col, uint32_t *packed) {
+    block p = {.kernels = gemm_chosen(), .kind = kind, .n = n};
+    gemm_source source = lines_of(b, b_col, b_row);
+    for (size_t at = 0; at < k; at += K_BLOCK) {
+        p.k = least(K_BLOCK, k - at);
+        p.b_source = from(source, 0, at);
+        p.b = packed;
+        pool_run(pack_b, &p, up(n, B_WIDTH));
+        packed += chronos_gemm_packed(kind, n, p.k);
+    }
+    return CHRONOS_OK;
+}
+
+int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,
+                 size_t b_row, size_t b_col, const uint32_t *packed, float *c, size_t ldc, int add) {
+    if (m == 0 || n == 0)
+        return CHRONOS_OK;
+    size_t cols_at_once = packed ? n : least(n, COLS_AT_ONCE), deep = gemm_units(kind, least(k, K_BLOCK));
+    size_t a_room = least(m, ROWS_AT_ONCE) * deep, b_room = packed ? 0 : up(cols_at_once, B_WIDTH) * B_WIDTH * deep;
+    uint32_t *room = take_room((a_room + b_room) * sizeof(uint32_t));
+    if (!room)
+        return CHRONOS_NO_MEMORY;
+    block p = {.kernels = gemm_chosen(), .kind = kind, .add = add, .ldc = ldc};
+    p.b = packed ? NULL : room;
+    p.a = room + b_room;
+    size_t at = 0;
+    do { /* once for k = 0, too: c is to be zero */
+        p.k = least(K_BLOCK, k - at);
+        for (size_t j = 0; j < n; j += cols_at_once) {
+            p.n = least(cols_at_once, n - j);
+            p.a_source = from(lines_of(a, a_row, a_col), 0, at);
+            p.b_source = packed ? p.b_source : from(lines_of(b, b_col, b_row), j, at);
+            p.b_packed = packed;
+            p.c = c + j;
+            multiply_block(p, m);
+        }
+        if (packed)
+            packed += chronos_gemm_packed(kind, n, p.k);
+        p.add = 1;
+        at += p.k;
+    } while (at < k);
+    give_room(room);
+    return CHRONOS_OK;
+}

@@ -1,0 +1,72 @@
+/* Between the gemm files only: products of float32 matrices, each first packed into panels.
+ * c (M, N) = a (M, K) b (K, N), with a and b as they are (F32) or rounded to bf16 (BF16), summed in float32.
+ *
+ * A panel holds `width` lines (rows of a, columns of b) side by side, in units of 32 bits:
+ *
+ *   | line 0, unit 0 | line 1, unit 0 | ... | line width-1, unit 0 | line 0, unit 1 | ...
+ *
+ * A unit of F32 is one float; one of BF16 a pair, of k = 2u (low half) and k = 2u + 1 (high half, zero past K).
+ * Panels of b are B_WIDTH wide, with zeros past N; those of a, called tiles, have as many lines as they need,
+ * at most A_WIDTH. K is cut into blocks of K_BLOCK; all panels of the first come first. */
+#ifndef CHRONOS_GEMM_H
+#define CHRONOS_GEMM_H
+
+#include "chronos_native.h"
+
+enum { GEMM_F32, GEMM_BF16 };
+enum { A_WIDTH = 14, B_WIDTH = 32, K_BLOCK = 512 };
+
+/* A matrix of which one of the strides is 1; strides count floats. Lines are what a panel puts side by side. */
+typedef struct {
+    const float *data;
+    size_t line_stride, k_stride;
+} gemm_source;
+
+/* Some tiles of a by some panels of b for one block of K: c[i * ldc + j] for i < rows, j < cols is set, or
+ * added to. Each tile has tile_rows rows, the last what is left. */
+typedef struct {
+    const uint32_t *a, *b;
+    float *c;
+    size_t rows, cols, units, tile_rows, ldc;
+    int add;
+} gemm_part;
+
+/* pack: `lines` lines (at most width) of k values from src -> panel (units, width), each line that is missing
+ * zeros. part: see above; how an element is summed depends on K alone, so results are the same for every
+ * number of threads and every number of rows and columns. */
+typedef void gemm_pack_fn(gemm_source src, size_t lines, size_t k, size_t width, uint32_t *panel);
+typedef void gemm_part_fn(const gemm_part *p);
+typedef struct {
+    gemm_pack_fn *pack[2]; /* by GEMM_F32, GEMM_BF16 */
+    gemm_part_fn *part[2];
+} gemm_kernels;
+
+extern const gemm_kernels gemm_portable;
+#ifdef HAVE_AVX512
+extern const gemm_kernels gemm_avx512;
+#endif
+
+const gemm_kernels *gemm_chosen(void); /* gemm.c: those of the chosen ISA */
+
+/* gemm.c, for Python. Each returns 0 or CHRONOS_NO_MEMORY. Strides count floats; of a's two and of b's two, one
+ * is 1 each.
+ *   packed:  how many units chronos_gemm_pack writes            pack: b (k, n) -> units, on a cache line
+ *   gemm:    a (m, k), b (k, n) or, if not NULL, packed b -> c (m, n), rows ldc apart; with `add` added to it */
+size_t chronos_gemm_packed(int kind, size_t n, size_t k);
+int chronos_gemm_pack(int kind, size_t n, size_t k, const float *b, size_t b_row, size_t b_col, uint32_t *packed);
+int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,
+                 size_t b_row, size_t b_col, const uint32_t *packed, float *c, size_t ldc, int add);
+
+static inline size_t gemm_units(int kind, size_t k) { return kind == GEMM_BF16 ? (k + 1) / 2 : k; }
+
+/* float32 to bf16, to nearest, ties to even; below 2^-126 zero, as the processors have it; a NaN stays one. */
+static inline uint32_t bf16_of_float(float f) {
+    uint32_t u = float_bits(f), a = u & 0x7fffffff;
+    if (a < 0x00800000)
+        return u >> 16 & 0x8000;
+    if (a > 0x7f800000)
+        return u >> 16 | 0x40;
+    return (u + 0x7fff + (u >> 16 & 1)) >> 16;
+}
+
+#endif

@@ -1,0 +1,61 @@
+/* The kernels of float products in plain C, for any machine; bf16 is emulated with the processors' rounding.
+ * They define what the others compute, and are not fast. */
+#include "gemm.h"
+
+static float value_at(gemm_source s, size_t line, size_t i, size_t k) {
+    return i < k ? s.data[line * s.line_stride + i * s.k_stride] : 0.0f;
+}
+
+static void pack(int kind, gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
+    for (size_t u = 0; u < gemm_units(kind, k); u++, panel += width)
+        for (size_t l = 0; l < width; l++)
+            if (l >= lines)
+                panel[l] = 0;
+            else if (kind == GEMM_F32)
+                panel[l] = float_bits(value_at(s, l, u, k));
+            else
+                panel[l] = bf16_of_float(value_at(s, l, 2 * u, k)) |
+                           bf16_of_float(value_at(s, l, 2 * u + 1, k)) << 16;
+}
+
+static void pack_f32(gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
+    pack(GEMM_F32, s, lines, k, width, panel);
+}
+
+static void pack_bf16(gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
+    pack(GEMM_BF16, s, lines, k, width, panel);
+}
+
+/* sum[j] += a b[j], for a pair the high halves' product first, as vdpbf16ps does. */
+static inline void add_products(int kind, uint32_t a, const uint32_t *b, float *sum) {
+    if (kind == GEMM_F32)
+        for (int j = 0; j < B_WIDTH; j++)
+            sum[j] += float_of_bits(a) * float_of_bits(b[j]);
+    else
+        for (int j = 0; j < B_WIDTH; j++) {
+            sum[j] += float_of_bits(a & 0xffff0000) * float_of_bits(b[j] & 0xffff0000);
+            sum[j] += float_of_bits(a << 16) * float_of_bits(b[j] << 16);
+        }
+}
+
+static inline void multiply(int kind, const gemm_part *p) {
+    for (size_t j = 0; j < p->cols; j += B_WIDTH) {
+        size_t cols = p->cols - j < B_WIDTH ? p->cols - j : B_WIDTH;
+        const uint32_t *b = p->b + j * p->units;
+        for (size_t i = 0; i < p->rows; i++) {
+            size_t tile = i / p->tile_rows * p->tile_rows, left = p->rows - tile;
+            size_t width = left < p->tile_rows ? left : p->tile_rows;
+            const uint32_t *a = p->a + tile * p->units + i % p->tile_rows;
+            float sum[B_WIDTH] = {0}, *c = p->c + i * p->ldc + j;
+            for (size_t u = 0; u < p->units; u++)
+                add_products(kind, a[u * width], b + u * B_WIDTH, sum);
+            for (size_t l = 0; l < cols; l++)
+                c[l] = p->add ? c[l] + sum[l] : sum[l];
+        }
+    }
+}
+
+static void part_f32(const gemm_part *p) { multiply(GEMM_F32, p); }
+static void part_bf16(const gemm_part *p) { multiply(GEMM_BF16, p); }
+
+const gemm_kernels gemm_portable = {{pack_f32, pack_bf16}, {part_f32, part_bf16}};
