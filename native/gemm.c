@@ -14,6 +14,7 @@ enum {
     COLS_AT_ONCE = 2048,
     TASK_ROWS = 24 * A_WIDTH, /* of a in a task, at most: 336 KiB of bf16 */
     TASK_COLS = 512,
+    PACK_TILES = 16, PACK_COLS = 8 * B_WIDTH, /* packed by a task */
     GRAIN = 1 << 19, /* units of b times (rows + 8) worth handing out: some 6 microseconds */
 };
 
@@ -76,19 +77,18 @@ static gemm_source from(gemm_source s, size_t line, size_t k) {
     return s;
 }
 
-/* Panel i of b, from column i * B_WIDTH on. */
 static void pack_b(void *context, size_t i) {
     const block *p = context;
-    size_t line = i * B_WIDTH, units = gemm_units(p->kind, p->k);
-    p->kernels->pack[p->kind](from(p->b_source, line, 0), least(B_WIDTH, p->n - line), p->k, B_WIDTH,
-                              p->b + line * units);
+    size_t line = i * PACK_COLS;
+    p->kernels->pack[p->kind](from(p->b_source, line, 0), least(PACK_COLS, p->n - line), p->k, B_WIDTH, 1,
+                              p->b + line * gemm_units(p->kind, p->k));
 }
 
 static void pack_a(void *context, size_t i) {
     const block *p = context;
-    size_t line = i * p->tile_rows, rows = least(p->tile_rows, p->m - line);
-    p->kernels->pack[p->kind](from(p->a_source, line, 0), rows, p->k, rows,
-                              p->a + line * gemm_units(p->kind, p->k));
+    size_t line = i * PACK_TILES * p->tile_rows;
+    p->kernels->pack[p->kind](from(p->a_source, line, 0), least(PACK_TILES * p->tile_rows, p->m - line), p->k,
+                              p->tile_rows, 0, p->a + line * gemm_units(p->kind, p->k));
 }
 
 static void multiply(void *context, size_t task) {
@@ -128,7 +128,7 @@ static void run(pool_task *task, block *p, size_t tasks, size_t work) {
 
 static void multiply_rows(block *p) {
     plan(p);
-    run(pack_a, p, up(p->m, p->tile_rows), p->m * p->k);
+    run(pack_a, p, up(p->m, PACK_TILES * p->tile_rows), p->m * p->k);
     pool_run(multiply, p, p->row_tasks * p->col_tasks);
 }
 
@@ -137,7 +137,7 @@ static void multiply_block(block p, size_t m) {
     gemm_source a = p.a_source;
     float *c = p.c;
     if (p.b) {
-        run(pack_b, &p, up(p.n, B_WIDTH), p.n * p.k);
+        run(pack_b, &p, up(p.n, PACK_COLS), p.n * p.k);
         p.b_packed = p.b;
     }
     for (size_t i = 0; i < m; i += ROWS_AT_ONCE) {
@@ -159,7 +159,7 @@ int chronos_gemm_pack(int kind, size_t n, size_t k, const float *b, size_t b_row
         p.k = least(K_BLOCK, k - at);
         p.b_source = from(source, 0, at);
         p.b = packed;
-        pool_run(pack_b, &p, up(n, B_WIDTH));
+        pool_run(pack_b, &p, up(n, PACK_COLS));
         packed += chronos_gemm_packed(kind, n, p.k);
     }
     return CHRONOS_OK;

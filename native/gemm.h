@@ -31,10 +31,10 @@ typedef struct {
     int add;
 } gemm_part;
 
-/* pack: `lines` lines (at most width) of k values from src -> panel (units, width), each line that is missing
- * zeros. part: see above; how an element is summed depends on K alone, so results are the same for every
+/* pack: `lines` lines of k values from src -> panels of `width` lines, the last of as many as are left or, with
+ * `pad`, of zeros for what is missing. part: see above; how an element is summed depends on K alone, so results are the same for every
  * number of threads and every number of rows and columns. */
-typedef void gemm_pack_fn(gemm_source src, size_t lines, size_t k, size_t width, uint32_t *panel);
+typedef void gemm_pack_fn(gemm_source src, size_t lines, size_t k, size_t width, int pad, uint32_t *panels);
 typedef void gemm_part_fn(const gemm_part *p);
 typedef struct {
     gemm_pack_fn *pack[2]; /* by GEMM_F32, GEMM_BF16 */

@@ -11,7 +11,7 @@
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define INLINE AVX512 static inline __attribute__((always_inline))
 
-enum { LANES = 16, MAX_SUMS = 28 };
+enum { LANES = 16, MAX_SUMS = 28, AHEAD = 64 /* floats to ask for early while packing */ };
 
 INLINE __mmask16 first(size_t n) { return n < LANES ? (__mmask16)((1u << n) - 1) : 0xffff; }
 
@@ -47,58 +47,82 @@ INLINE __m512 line_units(int kind, const float *x, size_t left) {
     return pairs(low, left > LANES ? _mm512_maskz_loadu_ps(first(left - LANES), x + LANES) : _mm512_setzero_ps());
 }
 
-/* k contiguous: squares of 16 lines by 16 units are turned. */
-INLINE void pack_lines(int kind, gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
+INLINE void ask(const float *x) { _mm_prefetch((const char *)x, _MM_HINT_T0); }
+
+/* k contiguous: squares of 16 lines, of which some are there, by 16 units are turned. */
+INLINE void pack_lines(int kind, gemm_source s, size_t there, size_t k, size_t width, __mmask16 place,
+                       uint32_t *panel) {
     size_t units = gemm_units(kind, k), step = kind == GEMM_BF16 ? 2 * LANES : LANES;
-    for (size_t l = 0; l < width; l += LANES)
-        for (size_t u = 0; u < units; u += LANES) {
-            const float *x = s.data + l * s.line_stride + u / LANES * step;
-            size_t left = k - u / LANES * step, there = lines > l ? lines - l : 0;
-            __m512 r[LANES];
-            if (there >= LANES && left >= step)
-                for (int i = 0; i < LANES; i++)
-                    r[i] = line_units(kind, x + i * s.line_stride, 2 * LANES);
-            else
-                for (size_t i = 0; i < LANES; i++)
-                    r[i] = i < there ? line_units(kind, x + i * s.line_stride, left) : _mm512_setzero_ps();
-            transpose(r);
-            for (size_t i = 0; i < LANES && u + i < units; i++)
-                _mm512_mask_storeu_ps(panel + (u + i) * width + l, first(width - l), r[i]);
+    for (size_t u = 0; u < units; u += LANES) {
+        const float *x = s.data + u / LANES * step;
+        size_t left = k - u / LANES * step;
+        __m512 r[LANES];
+        for (size_t i = 0; i < LANES; i++) {
+            r[i] = i < there ? line_units(kind, x + i * s.line_stride, left) : _mm512_setzero_ps();
+            if (i < there && left > AHEAD + step) {
+                ask(x + i * s.line_stride + AHEAD);
+                ask(x + i * s.line_stride + AHEAD + LANES);
+            }
         }
+        transpose(r);
+        for (size_t i = 0; i < LANES && u + i < units; i++)
+            _mm512_mask_storeu_ps(panel + (u + i) * width, place, r[i]);
+    }
 }
 
-/* Lines contiguous: each unit lies as it must, but for two rows of k that become pairs. */
-INLINE void pack_columns(int kind, gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
+/* Lines contiguous: each unit lies as it must, but for two rows of k that become pairs. All panels row by row,
+ * so that src is read in its order. */
+INLINE void pack_rows(int kind, gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
     static const uint16_t zip[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                      8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
     __m512i order = _mm512_loadu_si512(zip);
     size_t units = gemm_units(kind, k), step = kind == GEMM_BF16 ? 2 : 1;
-    for (size_t u = 0; u < units; u++)
-        for (size_t l = 0; l < width; l += LANES) {
-            __mmask16 there = first(lines > l ? lines - l : 0);
-            const float *x = s.data + u * step * s.k_stride + l;
-            __m512 v = _mm512_maskz_loadu_ps(there, x);
-            if (kind == GEMM_BF16) {
-                __m512 odd = u * 2 + 1 < k ? _mm512_maskz_loadu_ps(there, x + s.k_stride) : _mm512_setzero_ps();
-                v = (__m512)_mm512_permutexvar_epi16(order, (__m512i)pairs(v, odd));
+    for (size_t u = 0; u < units; u++) {
+        const float *row = s.data + u * step * s.k_stride;
+        int odd = kind == GEMM_BF16 && u * 2 + 1 < k, more = u + 2 < units;
+        for (size_t start = 0; start < lines; start += width) {
+            size_t wide = pad || lines - start > width ? width : lines - start;
+            uint32_t *to = panels + start * units + u * wide;
+            for (size_t l = 0; l < wide; l += LANES) {
+                __mmask16 there = first(lines > start + l ? lines - start - l : 0), place = first(wide - l);
+                const float *x = row + start + l;
+                if (more) {
+                    ask(x + 2 * step * s.k_stride);
+                    if (odd)
+                        ask(x + 5 * s.k_stride);
+                }
+                __m512 v = _mm512_maskz_loadu_ps(there & place, x);
+                if (kind == GEMM_BF16) {
+                    __m512 next = odd ? _mm512_maskz_loadu_ps(there & place, x + s.k_stride) : _mm512_setzero_ps();
+                    v = (__m512)_mm512_permutexvar_epi16(order, (__m512i)pairs(v, next));
+                }
+                _mm512_mask_storeu_ps(to + l, place, v);
             }
-            _mm512_mask_storeu_ps(panel + u * width + l, first(width - l), v);
         }
+    }
 }
 
-INLINE void pack(int kind, gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
-    if (s.k_stride == 1)
-        pack_lines(kind, s, lines, k, width, panel);
-    else
-        pack_columns(kind, s, lines, k, width, panel);
+INLINE void pack(int kind, gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
+    if (s.k_stride != 1) {
+        pack_rows(kind, s, lines, k, width, pad, panels);
+        return;
+    }
+    size_t units = gemm_units(kind, k);
+    for (size_t start = 0; start < lines; start += width) {
+        size_t wide = pad || lines - start > width ? width : lines - start;
+        for (size_t l = 0; l < wide; l += LANES) {
+            gemm_source some = {s.data + (start + l) * s.line_stride, s.line_stride, 1};
+            size_t there = lines > start + l ? lines - start - l : 0;
+            pack_lines(kind, some, there, k, wide, first(wide - l), panels + start * units + l);
+        }
+    }
+}
+AVX512 static void pack_f32(gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
+    pack(GEMM_F32, s, lines, k, width, pad, panels);
 }
 
-AVX512 static void pack_f32(gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
-    pack(GEMM_F32, s, lines, k, width, panel);
-}
-
-AVX512 static void pack_bf16(gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
-    pack(GEMM_BF16, s, lines, k, width, panel);
+AVX512 static void pack_bf16(gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
+    pack(GEMM_BF16, s, lines, k, width, pad, panels);
 }
 
 INLINE __m512 add_product(int kind, __m512 sum, __m512 a, __m512 b) {
@@ -138,47 +162,48 @@ INLINE void tile(int kind, int rows, int vecs, const gemm_part *p, const uint32_
 }
 
 /* Of few rows, more panels at once: enough sums, whatever the number of rows. */
-INLINE int vecs_of(size_t rows) { return rows <= 3 ? 8 : rows <= 6 ? 4 : 2; }
+INLINE size_t vecs_of(size_t rows) { return rows <= 3 ? 8 : rows <= 6 ? 4 : 2; }
 
-INLINE void any_tile(int kind, size_t rows, int vecs, const gemm_part *p, const uint32_t *a, const uint32_t *b,
-                     float *c, size_t cols) {
-#define ROWS(n)                                                                                                \
-    case n:                                                                                                    \
-        if (vecs == 2)                                                                                         \
-            tile(kind, n, 2, p, a, b, c, cols);                                                                \
-        else                                                                                                   \
-            tile(kind, n, vecs_of(n), p, a, b, c, cols);                                                       \
-        break;
-    switch (rows) {
-        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7)
-        ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
+typedef void tile_fn(const gemm_part *p, const uint32_t *a, const uint32_t *b, float *c, size_t cols);
+#define TILE(kind, rows, vecs)                                                                                 \
+    AVX512 static void tile_##kind##_##rows##_##vecs(const gemm_part *p, const uint32_t *a, const uint32_t *b, \
+                                                     float *c, size_t cols) {                                  \
+        tile(GEMM_##kind, rows, vecs, p, a, b, c, cols);                                                       \
     }
-#undef ROWS
-}
+#define TILES(kind)                                                                                            \
+    TILE(kind, 1, 2) TILE(kind, 2, 2) TILE(kind, 3, 2) TILE(kind, 4, 2) TILE(kind, 5, 2) TILE(kind, 6, 2)      \
+    TILE(kind, 7, 2) TILE(kind, 8, 2) TILE(kind, 9, 2) TILE(kind, 10, 2) TILE(kind, 11, 2) TILE(kind, 12, 2)   \
+    TILE(kind, 13, 2) TILE(kind, 14, 2) TILE(kind, 1, 8) TILE(kind, 2, 8) TILE(kind, 3, 8) TILE(kind, 4, 4)    \
+    TILE(kind, 5, 4) TILE(kind, 6, 4)                                                                          \
+    static tile_fn *const tiles_##kind[A_WIDTH + 1] = {                                                        \
+        NULL, tile_##kind##_1_2, tile_##kind##_2_2, tile_##kind##_3_2, tile_##kind##_4_2, tile_##kind##_5_2,   \
+        tile_##kind##_6_2, tile_##kind##_7_2, tile_##kind##_8_2, tile_##kind##_9_2, tile_##kind##_10_2,        \
+        tile_##kind##_11_2, tile_##kind##_12_2, tile_##kind##_13_2, tile_##kind##_14_2};                       \
+    static tile_fn *const wide_##kind[] = {NULL, tile_##kind##_1_8, tile_##kind##_2_8, tile_##kind##_3_8,      \
+                                           tile_##kind##_4_4, tile_##kind##_5_4, tile_##kind##_6_4};
+TILES(F32)
+TILES(BF16)
 
-INLINE void multiply(int kind, const gemm_part *p) {
-    int most = vecs_of(p->tile_rows);
-    for (size_t j = 0; j < p->cols;) {
-        size_t cols = p->cols - j;
-        int vecs = cols > (size_t)(most - 2) * LANES ? most : 2;
-        if (cols > (size_t)vecs * LANES)
-            cols = (size_t)vecs * LANES;
-        for (size_t i = 0; i < p->rows; i += p->tile_rows) {
+INLINE void multiply(const gemm_part *p, tile_fn *const *tiles, tile_fn *const *wide) {
+    for (size_t i = 0, j = 0; j < p->cols; i = 0) {
+        size_t left = p->cols - j, vecs = vecs_of(p->tile_rows);
+        vecs = left > (vecs - 2) * LANES ? vecs : 2;
+        for (; i < p->rows; i += p->tile_rows) {
             size_t rows = p->rows - i < p->tile_rows ? p->rows - i : p->tile_rows;
             float *c = p->c + i * p->ldc + j;
             const uint32_t *a = p->a + i * p->units, *b = p->b + j * p->units;
-            if (rows == p->tile_rows)
-                any_tile(kind, rows, vecs, p, a, b, c, cols);
+            if (vecs > 2 && rows == p->tile_rows)
+                wide[rows](p, a, b, c, left);
             else
-                for (int v = 0; v < vecs && cols > (size_t)v * LANES; v += 2)
-                    any_tile(kind, rows, 2, p, a, b + v * LANES * p->units, c + v * LANES, cols - v * LANES);
+                for (size_t v = 0; v < vecs * LANES && v < left; v += B_WIDTH)
+                    tiles[rows](p, a, b + v * p->units, c + v, left - v);
         }
-        j += cols;
+        j += vecs * LANES;
     }
 }
 
-AVX512 static void part_f32(const gemm_part *p) { multiply(GEMM_F32, p); }
-AVX512 static void part_bf16(const gemm_part *p) { multiply(GEMM_BF16, p); }
+AVX512 static void part_f32(const gemm_part *p) { multiply(p, tiles_F32, wide_F32); }
+AVX512 static void part_bf16(const gemm_part *p) { multiply(p, tiles_BF16, wide_BF16); }
 
 const gemm_kernels gemm_avx512 = {{pack_f32, pack_bf16}, {part_f32, part_bf16}};
 #endif

@@ -6,24 +6,29 @@ static float value_at(gemm_source s, size_t line, size_t i, size_t k) {
     return i < k ? s.data[line * s.line_stride + i * s.k_stride] : 0.0f;
 }
 
-static void pack(int kind, gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
-    for (size_t u = 0; u < gemm_units(kind, k); u++, panel += width)
-        for (size_t l = 0; l < width; l++)
-            if (l >= lines)
-                panel[l] = 0;
-            else if (kind == GEMM_F32)
-                panel[l] = float_bits(value_at(s, l, u, k));
-            else
-                panel[l] = bf16_of_float(value_at(s, l, 2 * u, k)) |
-                           bf16_of_float(value_at(s, l, 2 * u + 1, k)) << 16;
+static void pack(int kind, gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
+    size_t units = gemm_units(kind, k);
+    for (size_t start = 0; start < lines; start += width) {
+        size_t wide = pad || lines - start > width ? width : lines - start;
+        uint32_t *to = panels + start * units;
+        for (size_t u = 0; u < units; u++)
+            for (size_t l = start; l < start + wide; l++)
+                if (l >= lines)
+                    *to++ = 0;
+                else if (kind == GEMM_F32)
+                    *to++ = float_bits(value_at(s, l, u, k));
+                else
+                    *to++ = bf16_of_float(value_at(s, l, 2 * u, k)) |
+                            bf16_of_float(value_at(s, l, 2 * u + 1, k)) << 16;
+    }
 }
 
-static void pack_f32(gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
-    pack(GEMM_F32, s, lines, k, width, panel);
+static void pack_f32(gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
+    pack(GEMM_F32, s, lines, k, width, pad, panels);
 }
 
-static void pack_bf16(gemm_source s, size_t lines, size_t k, size_t width, uint32_t *panel) {
-    pack(GEMM_BF16, s, lines, k, width, panel);
+static void pack_bf16(gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
+    pack(GEMM_BF16, s, lines, k, width, pad, panels);
 }
 
 /* sum[j] += a b[j], for a pair the high halves' product first, as vdpbf16ps does. */
