@@ -9,11 +9,13 @@
 #include <stdlib.h>
 
 enum {
-    LINE = 64,
-    ROWS_AT_ONCE = 2048, /* rows of a, and columns of b, packed together: bounds the scratch memory, 4 MiB */
-    COLS_AT_ONCE = 2048,
-    TASK_ROWS = 24 * A_WIDTH, /* of a in a task, at most: 336 KiB of bf16 */
-    TASK_COLS = 512,
+    LINE = 64,             /* bytes of a cache line */
+    A_UNITS = 96 << 10,    /* of a for each thread, packed together: 384 KiB stay in the second-level cache */
+    A_LEAST = 6 * A_WIDTH, /* rows, however deep */
+    A_TURNED = 18 * A_WIDTH, /* rows at least where they are a's columns: long pieces of memory at a time */
+    A_MOST = 24 * A_WIDTH,
+    B_UNITS = 1 << 20, /* of b packed together: 4 MiB */
+    TASK_COLS = 256,
     PACK_TILES = 16, PACK_COLS = 8 * B_WIDTH, /* packed by a task */
     GRAIN = 1 << 19, /* units of b times (rows + 8) worth handing out: some 6 microseconds */
 };
@@ -22,7 +24,7 @@ typedef struct {
     const gemm_kernels *kernels;
     int kind, add;
     size_t m, n, k; /* of this block */
-    size_t tile_rows, task_rows, task_cols, row_tasks, col_tasks, pack_tasks;
+    size_t block_rows, rows_at_once, tile_rows, task_rows, task_cols, row_tasks, col_tasks;
     gemm_source a_source, b_source;
     uint32_t *a, *b; /* b NULL: packed before */
     const uint32_t *b_packed;
@@ -106,16 +108,21 @@ static void multiply(void *context, size_t task) {
 
 /* Tasks of nearly equal size, whole tiles by whole panels; few rows leave only columns to share out. */
 static void plan(block *p) {
-    size_t tiles = up(p->m, A_WIDTH);
-    p->tile_rows = up(p->m, tiles);
-    tiles = up(p->m, p->tile_rows);
-    p->task_rows = up(tiles, up(tiles, TASK_ROWS / A_WIDTH)) * p->tile_rows;
-    size_t panel = B_WIDTH * gemm_units(p->kind, p->k) * (least(p->task_rows, p->m) + 8) + 1;
+    size_t units = gemm_units(p->kind, p->k);
+    p->tile_rows = up(p->m, up(p->m, A_WIDTH));
+    p->task_rows = least(up(p->m, p->tile_rows), p->block_rows / A_WIDTH) * p->tile_rows;
+    size_t panel = B_WIDTH * units * (least(p->task_rows, p->m) + 8) + 1;
     p->task_cols = least(up(GRAIN, panel), TASK_COLS / B_WIDTH) * B_WIDTH;
     if (p->task_cols < 4 * B_WIDTH && p->tile_rows < 8) /* few rows take four panels at a time */
         p->task_cols = 4 * B_WIDTH;
     p->row_tasks = up(p->m, p->task_rows);
     p->col_tasks = up(p->n, p->task_cols);
+}
+
+/* How many rows of a thread's part of a are packed together. */
+static size_t rows_of_block(int kind, size_t k, int turned) {
+    size_t rows = A_UNITS / (gemm_units(kind, k) + 1) / A_WIDTH * A_WIDTH, low = turned ? A_TURNED : A_LEAST;
+    return rows < low ? low : least(rows, A_MOST);
 }
 
 static void run(pool_task *task, block *p, size_t tasks, size_t work) {
@@ -140,8 +147,8 @@ static void multiply_block(block p, size_t m) {
         run(pack_b, &p, up(p.n, PACK_COLS), p.n * p.k);
         p.b_packed = p.b;
     }
-    for (size_t i = 0; i < m; i += ROWS_AT_ONCE) {
-        p.m = least(ROWS_AT_ONCE, m - i);
+    for (size_t i = 0; i < m; i += p.rows_at_once) {
+        p.m = least(p.rows_at_once, m - i);
         p.a_source = from(a, i, 0);
         p.c = c + i * p.ldc;
         multiply_rows(&p);
@@ -169,12 +176,15 @@ int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t 
                  size_t b_row, size_t b_col, const uint32_t *packed, float *c, size_t ldc, int add) {
     if (m == 0 || n == 0)
         return CHRONOS_OK;
-    size_t cols_at_once = packed ? n : least(n, COLS_AT_ONCE), deep = gemm_units(kind, least(k, K_BLOCK));
-    size_t a_room = least(m, ROWS_AT_ONCE) * deep, b_room = packed ? 0 : up(cols_at_once, B_WIDTH) * B_WIDTH * deep;
-    uint32_t *room = take_room((a_room + b_room) * sizeof(uint32_t));
+    size_t deep = gemm_units(kind, least(k, K_BLOCK)) + !k;
+    size_t cols_at_once = packed ? n : least(n, B_UNITS / deep / B_WIDTH * B_WIDTH);
+    block p = {.kernels = gemm_chosen(), .kind = kind, .add = add, .ldc = ldc};
+    p.block_rows = rows_of_block(kind, least(k, K_BLOCK), a_col != 1);
+    p.rows_at_once = least(m, p.block_rows * (size_t)chronos_threads());
+    size_t b_room = packed ? 0 : up(cols_at_once, B_WIDTH) * B_WIDTH * deep;
+    uint32_t *room = take_room((b_room + p.rows_at_once * deep) * sizeof(uint32_t));
     if (!room)
         return CHRONOS_NO_MEMORY;
-    block p = {.kernels = gemm_chosen(), .kind = kind, .add = add, .ldc = ldc};
     p.b = packed ? NULL : room;
     p.a = room + b_room;
     size_t at = 0;

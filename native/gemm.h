@@ -14,7 +14,7 @@
 #include "chronos_native.h"
 
 enum { GEMM_F32, GEMM_BF16 };
-enum { A_WIDTH = 14, B_WIDTH = 32, K_BLOCK = 512 };
+enum { A_WIDTH = 14, B_WIDTH = 32, K_BLOCK = 2048 };
 
 /* A matrix of which one of the strides is 1; strides count floats. Lines are what a panel puts side by side. */
 typedef struct {
