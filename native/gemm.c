@@ -16,13 +16,14 @@ enum {
     A_MOST = 24 * A_WIDTH,
     B_UNITS = 1 << 20, /* of b packed together: 4 MiB */
     TASK_COLS = 256,
+    STREAM = 4 << 20, /* floats of c from which on it goes past the caches: 16 MiB */
     PACK_TILES = 16, PACK_COLS = 8 * B_WIDTH, /* packed by a task */
     GRAIN = 1 << 19, /* units of b times (rows + 8) worth handing out: some 6 microseconds */
 };
 
 typedef struct {
     const gemm_kernels *kernels;
-    int kind, add;
+    int kind, add, stream;
     size_t m, n, k; /* of this block */
     size_t block_rows, rows_at_once, tile_rows, task_rows, task_cols, row_tasks, col_tasks;
     gemm_source a_source, b_source;
@@ -98,6 +99,7 @@ static void multiply(void *context, size_t task) {
     size_t row = task / p->col_tasks * p->task_rows, col = task % p->col_tasks * p->task_cols;
     size_t units = gemm_units(p->kind, p->k);
     gemm_part part = {.units = units, .tile_rows = p->tile_rows, .ldc = p->ldc, .add = p->add};
+    part.stream = p->stream && !p->add;
     part.rows = least(p->task_rows, p->m - row);
     part.cols = least(p->task_cols, p->n - col);
     part.a = p->a + row * units;
@@ -179,6 +181,7 @@ int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t 
     size_t deep = gemm_units(kind, least(k, K_BLOCK)) + !k;
     size_t cols_at_once = packed ? n : least(n, B_UNITS / deep / B_WIDTH * B_WIDTH);
     block p = {.kernels = gemm_chosen(), .kind = kind, .add = add, .ldc = ldc};
+    p.stream = n >= STREAM / m && ldc % (LINE / sizeof *c) == 0 && (uintptr_t)c % LINE == 0;
     p.block_rows = rows_of_block(kind, least(k, K_BLOCK), a_col != 1);
     p.rows_at_once = least(m, p.block_rows * (size_t)chronos_threads());
     size_t b_room = packed ? 0 : up(cols_at_once, B_WIDTH) * B_WIDTH * deep;

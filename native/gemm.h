@@ -22,13 +22,14 @@ typedef struct {
     size_t line_stride, k_stride;
 } gemm_source;
 
-/* Some tiles of a by some panels of b for one block of K: c[i * ldc + j] for i < rows, j < cols is set, or
- * added to. Each tile has tile_rows rows, the last what is left. */
+/* Some tiles of a by some panels of b for one block of K: c[i * ldc + j] for i < rows, j < cols is set, or with
+ * `add` added to. Each tile has tile_rows rows, the last what is left. `stream`: c is too large to be read again
+ * soon, and each of its rows begins on a cache line. */
 typedef struct {
     const uint32_t *a, *b;
     float *c;
     size_t rows, cols, units, tile_rows, ldc;
-    int add;
+    int add, stream;
 } gemm_part;
 
 /* pack: `lines` lines of k values from src -> panels of `width` lines, the last of as many as are left or, with

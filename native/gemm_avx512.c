@@ -11,7 +11,8 @@
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define INLINE AVX512 static inline __attribute__((always_inline))
 
-enum { LANES = 16, MAX_SUMS = 28, AHEAD = 64 /* floats to ask for early while packing */ };
+enum { LINE = 64, LANES = 16, MAX_SUMS = 28, AHEAD = 64 /* floats to ask for early */ };
+enum { FIRST_LEVEL = 6 << 10 /* units, 24 KiB */ };
 
 INLINE __mmask16 first(size_t n) { return n < LANES ? (__mmask16)((1u << n) - 1) : 0xffff; }
 
@@ -47,7 +48,7 @@ INLINE __m512 line_units(int kind, const float *x, size_t left) {
     return pairs(low, left > LANES ? _mm512_maskz_loadu_ps(first(left - LANES), x + LANES) : _mm512_setzero_ps());
 }
 
-INLINE void ask(const float *x) { _mm_prefetch((const char *)x, _MM_HINT_T0); }
+INLINE void ask(uintptr_t address) { _mm_prefetch((const char *)address, _MM_HINT_T0); }
 
 /* k contiguous: squares of 16 lines, of which some are there, by 16 units are turned. */
 INLINE void pack_lines(int kind, gemm_source s, size_t there, size_t k, size_t width, __mmask16 place,
@@ -60,8 +61,8 @@ INLINE void pack_lines(int kind, gemm_source s, size_t there, size_t k, size_t w
         for (size_t i = 0; i < LANES; i++) {
             r[i] = i < there ? line_units(kind, x + i * s.line_stride, left) : _mm512_setzero_ps();
             if (i < there && left > AHEAD + step) {
-                ask(x + i * s.line_stride + AHEAD);
-                ask(x + i * s.line_stride + AHEAD + LANES);
+                ask((uintptr_t)(x + i * s.line_stride + AHEAD));
+                ask((uintptr_t)(x + i * s.line_stride + AHEAD) + LINE);
             }
         }
         transpose(r);
@@ -87,9 +88,9 @@ INLINE void pack_rows(int kind, gemm_source s, size_t lines, size_t k, size_t wi
                 __mmask16 there = first(lines > start + l ? lines - start - l : 0), place = first(wide - l);
                 const float *x = row + start + l;
                 if (more) {
-                    ask(x + 2 * step * s.k_stride);
+                    ask((uintptr_t)x + 2 * step * s.k_stride * sizeof(float));
                     if (odd)
-                        ask(x + 5 * s.k_stride);
+                        ask((uintptr_t)x + 5 * s.k_stride * sizeof(float));
                 }
                 __m512 v = _mm512_maskz_loadu_ps(there & place, x);
                 if (kind == GEMM_BF16) {
@@ -136,8 +137,10 @@ INLINE void tile(int kind, int rows, int vecs, const gemm_part *p, const uint32_
     for (int i = 0; i < rows; i++) {
         for (int v = 0; v < vecs; v++)
             sum[i * vecs + v] = _mm512_setzero_ps();
-        _mm_prefetch((const char *)(c + i * p->ldc), _MM_HINT_T0);
-        _mm_prefetch((const char *)(c + i * p->ldc + LANES), _MM_HINT_T0);
+        if (!p->stream) {
+            ask((uintptr_t)(c + i * p->ldc));
+            ask((uintptr_t)(c + i * p->ldc) + LINE);
+        }
     }
     size_t panel = p->units * B_WIDTH;
     for (size_t u = 0; u < p->units; u++, a += rows, b += B_WIDTH) {
@@ -157,7 +160,10 @@ INLINE void tile(int kind, int rows, int vecs, const gemm_part *p, const uint32_
             float *y = c + i * p->ldc + done;
             if (p->add)
                 sum[i * vecs + v] = _mm512_add_ps(sum[i * vecs + v], _mm512_maskz_loadu_ps(there, y));
-            _mm512_mask_storeu_ps(y, there, sum[i * vecs + v]);
+            if (p->stream && there == 0xffff)
+                _mm512_stream_ps(y, sum[i * vecs + v]);
+            else
+                _mm512_mask_storeu_ps(y, there, sum[i * vecs + v]);
         }
 }
 
@@ -184,22 +190,33 @@ typedef void tile_fn(const gemm_part *p, const uint32_t *a, const uint32_t *b, f
 TILES(F32)
 TILES(BF16)
 
+/* The tile from row i on by the panels from column j on, as many as a tile of so few rows takes. */
+INLINE void some_panels(const gemm_part *p, size_t i, size_t j, size_t most, tile_fn *const *tiles,
+                        tile_fn *const *wide) {
+    size_t rows = p->rows - i < p->tile_rows ? p->rows - i : p->tile_rows, left = p->cols - j;
+    const uint32_t *a = p->a + i * p->units, *b = p->b + j * p->units;
+    float *c = p->c + i * p->ldc + j;
+    if (most > 2 && rows == p->tile_rows && left > (most - 2) * LANES)
+        wide[rows](p, a, b, c, left);
+    else
+        for (size_t v = 0; v < most * LANES && v < left; v += B_WIDTH)
+            tiles[rows](p, a, b + v * p->units, c + v, left - v);
+}
+
+/* A panel stays in the first-level cache for all tiles; but where all panels fit, c is written row by row. */
 INLINE void multiply(const gemm_part *p, tile_fn *const *tiles, tile_fn *const *wide) {
-    for (size_t i = 0, j = 0; j < p->cols; i = 0) {
-        size_t left = p->cols - j, vecs = vecs_of(p->tile_rows);
-        vecs = left > (vecs - 2) * LANES ? vecs : 2;
-        for (; i < p->rows; i += p->tile_rows) {
-            size_t rows = p->rows - i < p->tile_rows ? p->rows - i : p->tile_rows;
-            float *c = p->c + i * p->ldc + j;
-            const uint32_t *a = p->a + i * p->units, *b = p->b + j * p->units;
-            if (vecs > 2 && rows == p->tile_rows)
-                wide[rows](p, a, b, c, left);
-            else
-                for (size_t v = 0; v < vecs * LANES && v < left; v += B_WIDTH)
-                    tiles[rows](p, a, b + v * p->units, c + v, left - v);
-        }
-        j += vecs * LANES;
+    size_t most = vecs_of(p->tile_rows), step = most * LANES;
+    if (p->cols * p->units <= FIRST_LEVEL) {
+        for (size_t i = 0; i < p->rows; i += p->tile_rows)
+            for (size_t j = 0; j < p->cols; j += step)
+                some_panels(p, i, j, most, tiles, wide);
+    } else {
+        for (size_t j = 0; j < p->cols; j += step)
+            for (size_t i = 0; i < p->rows; i += p->tile_rows)
+                some_panels(p, i, j, most, tiles, wide);
     }
+    if (p->stream) /* such stores are done in any order, and the next reader may be another thread */
+        _mm_sfence();
 }
 
 AVX512 static void part_f32(const gemm_part *p) { multiply(p, tiles_F32, wide_F32); }
