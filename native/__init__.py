@@ -16,21 +16,28 @@ import numpy as np
 from chronos.console import ChronosError, warn
 from chronos.native import plain
 from chronos.native.blocks import BLOCK, BLOCK_BYTES, QuantTensor, check_type, check_width
+from chronos.native.gemm import PackedMatrix, has_bf16, matmul_bf16, matmul_f32, pack_bf16, pack_f32
 from chronos.native.tokens import BpeEncoder, WordCounter, Words, learn_merges
 
 __all__ = [
     "BLOCK",
     "TYPES",
     "BpeEncoder",
+    "PackedMatrix",
     "QuantTensor",
     "WordCounter",
     "Words",
     "available",
     "dequantize",
     "dequantize_rows",
+    "has_bf16",
     "info",
     "learn_merges",
     "matmul",
+    "matmul_bf16",
+    "matmul_f32",
+    "pack_bf16",
+    "pack_f32",
     "quantize",
     "set_threads",
 ]

@@ -13,9 +13,10 @@ from cffi import FFI
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
+    *("gemm.c", "gemm_avx512.c", "gemm_portable.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
 )
-HEADERS = ("chronos_native.h", "pairs.h", "tokens.h")
+HEADERS = ("chronos_native.h", "gemm.h", "pairs.h", "tokens.h")
 
 # What Python calls; chronos_native.h and tokens.h say what each does.
 # Pointers are to whole, contiguous arrays.
@@ -25,6 +26,13 @@ int chronos_dequantize(int type, const uint8_t *blocks, size_t rows, size_t k, f
 int chronos_matmul(int type, const uint8_t *w, size_t n, size_t k, const float *x, size_t b, float *y);
 size_t chronos_nonfinite(const float *x, size_t n);
 uint64_t chronos_read(const uint8_t *data, size_t bytes);
+int chronos_gemm_bf16(void);
+size_t chronos_gemm_packed(int kind, size_t n, size_t k);
+int chronos_gemm_pack(int kind, size_t n, size_t k, const float *b, size_t b_row, size_t b_col,
+                      uint32_t *packed);
+int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                 const float *b, size_t b_row, size_t b_col, const uint32_t *packed, float *c, size_t ldc,
+                 int add);
 int chronos_isa_choose(const char *name);
 const char *chronos_isa_name(void);
 const char *chronos_isa_at(int i);
@@ -67,6 +75,7 @@ void chronos_learner_export(const chronos_learner *learner, int32_t *merges);
 """
 
 PREAMBLE = """
+#include "gemm.h"
 #include "tokens.h"
 #if defined(__clang__)
 static const char *chronos_compiler(void) { return "clang " __clang_version__; }

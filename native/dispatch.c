@@ -6,18 +6,32 @@
 #ifdef HAVE_AVX2
 #include <cpuid.h>
 
+/* XCR0; only where CPUID says that it may be asked for. */
+static unsigned saved_registers(void) {
+    unsigned xcr0, high;
+    __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+    return xcr0;
+}
+
 /* The CPU must have the instructions, and the system must save the registers (bits 1 and 2 of XCR0): a system
  * or a virtual machine may leave the second undone while CPUID reports the first. */
 static int cpu_has_avx2(void) {
     const unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29, avx2 = 1u << 5;
     const unsigned need = fma | osxsave | avx | f16c;
-    unsigned a, b, c, d, xcr0, high;
+    unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need) != need)
         return 0;
-    __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
-    (void)high;
-    return (xcr0 & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & avx2);
+    return (saved_registers() & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & avx2);
 }
+
+/* Beyond AVX2 also the masks and the upper halves of the registers (bits 5 to 7 of XCR0). */
+static int cpu_has_avx512(void) {
+    const unsigned f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31, need = f | dq | bw | vl;
+    unsigned a, b, c, d;
+    return (saved_registers() & 0xe6) == 0xe6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & need) == need;
+}
+
+static isa_table isa_avx512; /* products as with AVX2; what fused.c does has more */
 #endif
 
 enum { MAX_ISAS = 8 };
@@ -29,6 +43,11 @@ static int detect(void) {
 #ifdef HAVE_AVX2
     if (cpu_has_avx2())
         isas[n++] = &isa_avx2;
+    if (n > 1 && cpu_has_avx512()) {
+        isa_avx512 = isa_avx2;
+        isa_avx512.name = "avx512";
+        isas[n++] = &isa_avx512;
+    }
 #endif
     return n;
 }

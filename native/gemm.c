@@ -75,6 +75,26 @@ static void give_room(uint32_t *room) {
 }
 #endif
 
+#ifdef GEMM_AVX512
+#include <cpuid.h>
+
+/* Beyond what dispatch.c has asked for. */
+static int cpu_has_bf16(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5);
+}
+#endif
+
+const gemm_kernels *gemm_chosen(void) {
+#ifdef GEMM_AVX512
+    if (strcmp(chronos_isa_name(), "avx512") == 0)
+        return cpu_has_bf16() ? &gemm_avx512_bf16 : &gemm_avx512;
+#endif
+    return &gemm_portable;
+}
+
+int chronos_gemm_bf16(void) { return gemm_chosen()->bf16; }
+
 static gemm_source from(gemm_source s, size_t line, size_t k) {
     s.data += line * s.line_stride + k * s.k_stride;
     return s;

@@ -40,19 +40,24 @@ typedef void gemm_part_fn(const gemm_part *p);
 typedef struct {
     gemm_pack_fn *pack[2]; /* by GEMM_F32, GEMM_BF16 */
     gemm_part_fn *part[2];
+    int bf16; /* whether instructions made for bf16 multiply it */
 } gemm_kernels;
 
+gemm_pack_fn gemm_pack_bf16; /* the portable ones, where an ISA has no bf16 */
+gemm_part_fn gemm_part_bf16;
 extern const gemm_kernels gemm_portable;
-#ifdef HAVE_AVX512
-extern const gemm_kernels gemm_avx512;
+#if defined(HAVE_AVX2) && (__GNUC__ >= 10 || __clang_major__ >= 9)
+#define GEMM_AVX512 1
+extern const gemm_kernels gemm_avx512, gemm_avx512_bf16;
 #endif
 
 const gemm_kernels *gemm_chosen(void); /* gemm.c: those of the chosen ISA */
 
-/* gemm.c, for Python. Each returns 0 or CHRONOS_NO_MEMORY. Strides count floats; of a's two and of b's two, one
+/* gemm.c, for Python. chronos_gemm_bf16: whether the chosen ISA has bf16. The others return 0 or CHRONOS_NO_MEMORY. Strides count floats; of a's two and of b's two, one
  * is 1 each.
  *   packed:  how many units chronos_gemm_pack writes            pack: b (k, n) -> units, on a cache line
  *   gemm:    a (m, k), b (k, n) or, if not NULL, packed b -> c (m, n), rows ldc apart; with `add` added to it */
+int chronos_gemm_bf16(void);
 size_t chronos_gemm_packed(int kind, size_t n, size_t k);
 int chronos_gemm_pack(int kind, size_t n, size_t k, const float *b, size_t b_row, size_t b_col, uint32_t *packed);
 int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,

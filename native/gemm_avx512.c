@@ -5,7 +5,7 @@
  * the latency of vdpbf16ps (6 cycles, two begun in each), and loads only 16 values for 28 multiplications. */
 #include "gemm.h"
 
-#ifdef HAVE_AVX512
+#ifdef GEMM_AVX512
 #include <immintrin.h>
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
@@ -222,5 +222,6 @@ INLINE void multiply(const gemm_part *p, tile_fn *const *tiles, tile_fn *const *
 AVX512 static void part_f32(const gemm_part *p) { multiply(p, tiles_F32, wide_F32); }
 AVX512 static void part_bf16(const gemm_part *p) { multiply(p, tiles_BF16, wide_BF16); }
 
-const gemm_kernels gemm_avx512 = {{pack_f32, pack_bf16}, {part_f32, part_bf16}};
+const gemm_kernels gemm_avx512 = {{pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, 0};
+const gemm_kernels gemm_avx512_bf16 = {{pack_f32, pack_bf16}, {part_f32, part_bf16}, 1};
 #endif

@@ -27,7 +27,7 @@ static void pack_f32(gemm_source s, size_t lines, size_t k, size_t width, int pa
     pack(GEMM_F32, s, lines, k, width, pad, panels);
 }
 
-static void pack_bf16(gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
+void gemm_pack_bf16(gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
     pack(GEMM_BF16, s, lines, k, width, pad, panels);
 }
 
@@ -61,6 +61,6 @@ static inline void multiply(int kind, const gemm_part *p) {
 }
 
 static void part_f32(const gemm_part *p) { multiply(GEMM_F32, p); }
-static void part_bf16(const gemm_part *p) { multiply(GEMM_BF16, p); }
+void gemm_part_bf16(const gemm_part *p) { multiply(GEMM_BF16, p); }
 
-const gemm_kernels gemm_portable = {{pack_f32, pack_bf16}, {part_f32, part_bf16}};
+const gemm_kernels gemm_portable = {{pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, 0};
