@@ -12,13 +12,15 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from chronos import native
+
 T = TypeVar("T")
 
 
 class Lanes:
     """`with Lanes(n) as lanes: results = lanes.run(tasks)`; results in the order of the tasks.
 
-    With several lanes BLAS runs one thread in each; with one lane it keeps all of its own.
+    With several lanes BLAS and native run one thread in each; with one lane they keep all of their own.
     """
 
     def __init__(self, count: int):
@@ -29,6 +31,9 @@ class Lanes:
         names = [f"lane-{i}" for i in range(self.count)] if self.count > 1 else []
         self._threads = [ThreadPoolExecutor(1, name) for name in names]
         self._limits = threadpool_limits(1, "blas") if self.count > 1 else None
+        self._native = native.info()["threads"]
+        if self.count > 1:
+            native.set_threads(1)
         self._endings: list[Callable[[], None]] = []
         return self
 
@@ -41,6 +46,7 @@ class Lanes:
             thread.shutdown(wait=True, cancel_futures=True)
         if self._limits is not None:
             self._limits.restore_original_limits()
+            native.set_threads(self._native)
 
     def at_end(self, ending: Callable[[], None]) -> None:
         """Call this when the lanes end, however they do."""
