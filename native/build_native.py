@@ -13,7 +13,7 @@ from cffi import FFI
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
-    *("gemm.c", "gemm_avx512.c", "gemm_portable.c"),
+    *("gemm.c", "gemm_avx2.c", "gemm_avx512.c", "gemm_portable.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
 )
 HEADERS = ("chronos_native.h", "gemm.h", "pairs.h", "tokens.h")

@@ -36,10 +36,12 @@ typedef struct {
 static size_t up(size_t n, size_t by) { return (n + by - 1) / by; }
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-size_t chronos_gemm_packed(int kind, size_t n, size_t k) { return up(n, B_WIDTH) * B_WIDTH * gemm_units(kind, k); }
+size_t chronos_gemm_packed(int kind, size_t n, size_t k) {
+    return up(n, B_WIDTH) * B_WIDTH * gemm_units(kind, k);
+}
 
-/* Memory that a thread keeps from one product to the next, for fresh pages would cost more than packing; it is
- * freed with the thread. give_room belongs to each take_room, which has NULL where there is no memory. */
+/* Memory that a thread keeps from one product to the next, for fresh pages would cost more than packing; it
+ * is freed with the thread. give_room belongs to each take_room, which has NULL where there is no memory. */
 #ifdef _WIN32
 static uint32_t *take_room(size_t bytes) { return _aligned_malloc(bytes + LINE, LINE); }
 static void give_room(uint32_t *room) { _aligned_free(room); }
@@ -89,6 +91,10 @@ const gemm_kernels *gemm_chosen(void) {
 #ifdef GEMM_AVX512
     if (strcmp(chronos_isa_name(), "avx512") == 0)
         return cpu_has_bf16() ? &gemm_avx512_bf16 : &gemm_avx512;
+#endif
+#ifdef HAVE_AVX2
+    if (strcmp(chronos_isa_name(), "portable") != 0)
+        return &gemm_avx2;
 #endif
     return &gemm_portable;
 }
@@ -181,7 +187,8 @@ static gemm_source lines_of(const float *data, size_t line_stride, size_t k_stri
     return (gemm_source){data, line_stride, k_stride};
 }
 
-int chronos_gemm_pack(int kind, size_t n, size_t k, const float *b, size_t b_row, size_t b_col, uint32_t *packed) {
+int chronos_gemm_pack(int kind, size_t n, size_t k, const float *b, size_t b_row, size_t b_col,
+                      uint32_t *packed) {
     block p = {.kernels = gemm_chosen(), .kind = kind, .n = n};
     gemm_source source = lines_of(b, b_col, b_row);
     for (size_t at = 0; at < k; at += K_BLOCK) {
@@ -194,8 +201,9 @@ int chronos_gemm_pack(int kind, size_t n, size_t k, const float *b, size_t b_row
     return CHRONOS_OK;
 }
 
-int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,
-                 size_t b_row, size_t b_col, const uint32_t *packed, float *c, size_t ldc, int add) {
+int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                 const float *b, size_t b_row, size_t b_col, const uint32_t *packed, float *c, size_t ldc,
+                 int add) {
     if (m == 0 || n == 0)
         return CHRONOS_OK;
     size_t deep = gemm_units(kind, least(k, K_BLOCK)) + !k;

@@ -28,7 +28,8 @@ INLINE void transpose(__m512 r[LANES]) {
         t[i + 3] = _mm512_shuffle_ps(hi, hi2, 0xee);
     }
     for (int i = 0; i < 4; i++) { /* t[i + 4 q] has columns i, i+4, i+8, i+12 of rows 4q..4q+3 */
-        __m512 lo = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88), hi = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd);
+        __m512 lo = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88);
+        __m512 hi = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd);
         __m512 lo2 = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88);
         __m512 hi2 = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
         r[i] = _mm512_shuffle_f32x4(lo, lo2, 0x88);
@@ -45,7 +46,9 @@ INLINE __m512 line_units(int kind, const float *x, size_t left) {
     if (kind == GEMM_F32)
         return _mm512_maskz_loadu_ps(first(left), x);
     __m512 low = _mm512_maskz_loadu_ps(first(left), x);
-    return pairs(low, left > LANES ? _mm512_maskz_loadu_ps(first(left - LANES), x + LANES) : _mm512_setzero_ps());
+    if (left <= LANES)
+        return pairs(low, _mm512_setzero_ps());
+    return pairs(low, _mm512_maskz_loadu_ps(first(left - LANES), x + LANES));
 }
 
 INLINE void ask(uintptr_t address) { _mm_prefetch((const char *)address, _MM_HINT_T0); }
@@ -71,9 +74,10 @@ INLINE void pack_lines(int kind, gemm_source s, size_t there, size_t k, size_t w
     }
 }
 
-/* Lines contiguous: each unit lies as it must, but for two rows of k that become pairs. All panels row by row,
- * so that src is read in its order. */
-INLINE void pack_rows(int kind, gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
+/* Lines contiguous: each unit lies as it must, but for two rows of k that become pairs. All panels row by
+ * row, so that src is read in its order. */
+INLINE void pack_rows(int kind, gemm_source s, size_t lines, size_t k, size_t width, int pad,
+                      uint32_t *panels) {
     static const uint16_t zip[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                      8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
     __m512i order = _mm512_loadu_si512(zip);
@@ -94,7 +98,9 @@ INLINE void pack_rows(int kind, gemm_source s, size_t lines, size_t k, size_t wi
                 }
                 __m512 v = _mm512_maskz_loadu_ps(there & place, x);
                 if (kind == GEMM_BF16) {
-                    __m512 next = odd ? _mm512_maskz_loadu_ps(there & place, x + s.k_stride) : _mm512_setzero_ps();
+                    __m512 next = _mm512_setzero_ps();
+                    if (odd)
+                        next = _mm512_maskz_loadu_ps(there & place, x + s.k_stride);
                     v = (__m512)_mm512_permutexvar_epi16(order, (__m512i)pairs(v, next));
                 }
                 _mm512_mask_storeu_ps(to + l, place, v);
@@ -171,21 +177,21 @@ INLINE void tile(int kind, int rows, int vecs, const gemm_part *p, const uint32_
 INLINE size_t vecs_of(size_t rows) { return rows <= 3 ? 8 : rows <= 6 ? 4 : 2; }
 
 typedef void tile_fn(const gemm_part *p, const uint32_t *a, const uint32_t *b, float *c, size_t cols);
-#define TILE(kind, rows, vecs)                                                                                 \
-    AVX512 static void tile_##kind##_##rows##_##vecs(const gemm_part *p, const uint32_t *a, const uint32_t *b, \
-                                                     float *c, size_t cols) {                                  \
-        tile(GEMM_##kind, rows, vecs, p, a, b, c, cols);                                                       \
+#define TILE(kind, rows, vecs)                                                                      \
+    AVX512 static void tile_##kind##_##rows##_##vecs(const gemm_part *p, const uint32_t *a,         \
+                                                     const uint32_t *b, float *c, size_t cols) {    \
+        tile(GEMM_##kind, rows, vecs, p, a, b, c, cols);                                            \
     }
-#define TILES(kind)                                                                                            \
-    TILE(kind, 1, 2) TILE(kind, 2, 2) TILE(kind, 3, 2) TILE(kind, 4, 2) TILE(kind, 5, 2) TILE(kind, 6, 2)      \
-    TILE(kind, 7, 2) TILE(kind, 8, 2) TILE(kind, 9, 2) TILE(kind, 10, 2) TILE(kind, 11, 2) TILE(kind, 12, 2)   \
-    TILE(kind, 13, 2) TILE(kind, 14, 2) TILE(kind, 1, 8) TILE(kind, 2, 8) TILE(kind, 3, 8) TILE(kind, 4, 4)    \
-    TILE(kind, 5, 4) TILE(kind, 6, 4)                                                                          \
-    static tile_fn *const tiles_##kind[A_WIDTH + 1] = {                                                        \
-        NULL, tile_##kind##_1_2, tile_##kind##_2_2, tile_##kind##_3_2, tile_##kind##_4_2, tile_##kind##_5_2,   \
-        tile_##kind##_6_2, tile_##kind##_7_2, tile_##kind##_8_2, tile_##kind##_9_2, tile_##kind##_10_2,        \
-        tile_##kind##_11_2, tile_##kind##_12_2, tile_##kind##_13_2, tile_##kind##_14_2};                       \
-    static tile_fn *const wide_##kind[] = {NULL, tile_##kind##_1_8, tile_##kind##_2_8, tile_##kind##_3_8,      \
+#define TILES(kind)                                                                                 \
+    TILE(kind, 1, 2) TILE(kind, 2, 2) TILE(kind, 3, 2) TILE(kind, 4, 2) TILE(kind, 5, 2) TILE(kind, 6, 2)\
+    TILE(kind, 7, 2) TILE(kind, 8, 2) TILE(kind, 9, 2) TILE(kind, 10, 2) TILE(kind, 11, 2) TILE(kind, 12, 2)\
+    TILE(kind, 13, 2) TILE(kind, 14, 2) TILE(kind, 1, 8) TILE(kind, 2, 8) TILE(kind, 3, 8) TILE(kind, 4, 4)\
+    TILE(kind, 5, 4) TILE(kind, 6, 4)                                                               \
+    static tile_fn *const tiles_##kind[A_WIDTH + 1] = {                                             \
+        NULL, tile_##kind##_1_2, tile_##kind##_2_2, tile_##kind##_3_2, tile_##kind##_4_2, tile_##kind##_5_2,\
+        tile_##kind##_6_2, tile_##kind##_7_2, tile_##kind##_8_2, tile_##kind##_9_2, tile_##kind##_10_2,\
+        tile_##kind##_11_2, tile_##kind##_12_2, tile_##kind##_13_2, tile_##kind##_14_2};            \
+    static tile_fn *const wide_##kind[] = {NULL, tile_##kind##_1_8, tile_##kind##_2_8, tile_##kind##_3_8,\
                                            tile_##kind##_4_4, tile_##kind##_5_4, tile_##kind##_6_4};
 TILES(F32)
 TILES(BF16)

@@ -23,7 +23,7 @@ static void pack(int kind, gemm_source s, size_t lines, size_t k, size_t width, 
     }
 }
 
-static void pack_f32(gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
+void gemm_pack_f32(gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
     pack(GEMM_F32, s, lines, k, width, pad, panels);
 }
 
@@ -63,4 +63,4 @@ static inline void multiply(int kind, const gemm_part *p) {
 static void part_f32(const gemm_part *p) { multiply(GEMM_F32, p); }
 void gemm_part_bf16(const gemm_part *p) { multiply(GEMM_BF16, p); }
 
-const gemm_kernels gemm_portable = {{pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, 0};
+const gemm_kernels gemm_portable = {{gemm_pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, 0};
