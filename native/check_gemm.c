@@ -1,6 +1,6 @@
 /* Checks of the float products' C alone, to be run under sanitizers.
- * Every ISA against sums in double on odd sizes and strides, in buffers that end where the data ends; numbers of
- * threads, two callers at once, a fork. Not part of the extension.
+ * Every ISA against sums in double on odd sizes and strides, in buffers that end where the data ends; numbers
+ * of threads, two callers at once, a fork. Not part of the extension.
  * Run with `make -C native sanitize`; check_gemm.py is its counterpart for the built extension. */
 #define _POSIX_C_SOURCE 200809L
 #include "gemm.h"
@@ -105,7 +105,8 @@ static void check_sizes(int kind) {
             for (int k = 0; k < 7; k++)
                 for (int way = 0; way < 16; way++) {
                     problem p = {.kind = kind, .m = ms[m], .n = ns[n], .k = ks[k], .gap = (size_t)way % 3};
-                    p.a_turned = way & 1, p.b_turned = way >> 1 & 1, p.packed = way >> 2 & 1, p.add = way >> 3;
+                    p.a_turned = way & 1, p.b_turned = way >> 1 & 1;
+                    p.packed = way >> 2 & 1, p.add = way >> 3;
                     check(p);
                 }
     check((problem){.kind = kind, .m = 20, .n = 40, .k = 2 * K_BLOCK + 1, .add = 1, .b_turned = 1});
@@ -121,7 +122,8 @@ static void *call(void *context) {
 
 /* The same bits from any number of threads, from two callers at once, and in a forked child. */
 static void check_threads(int kind, int forking) {
-    problem p = {.kind = kind, .m = 70, .n = 300, .k = 130, .b_turned = 1}, mine = {.kind = kind, .m = 9, .n = 40, .k = 9};
+    problem p = {.kind = kind, .m = 70, .n = 300, .k = 130, .b_turned = 1};
+    problem mine = {.kind = kind, .m = 9, .n = 40, .k = 9};
     fill(&p);
     fill(&mine);
     size_t bytes = c_room(&p) * sizeof *p.c;

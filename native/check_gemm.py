@@ -1,7 +1,7 @@
 """Checks and times the float products of every ISA against sums in float64: `python native/check_gemm.py`.
 
-Random data, odd sizes, any order of both matrices, and buffers that end at a page which must not be touched. It
-compares with no other library: bench_gemm.py does. Ends with exit code 1 if a product is wrong.
+Random data, odd sizes, any order of both matrices, and buffers that end at a page which must not be touched.
+It compares with no other library: bench_gemm.py does. Ends with exit code 1 if a product is wrong.
 """
 
 import faulthandler
@@ -46,10 +46,8 @@ def check(kind: str) -> tuple[int, float]:
         c, sums = guarded(np.full(before.shape, np.nan, np.float32)), guarded(before)
         multiply(a, b, out=c)
         multiply(a, pack(b), out=sums, add=True)
-        exact = [
-            gemm_plain.bf16(x).astype(np.float64) if kind == "bf16" else x.astype(np.float64) for x in (a, b)
-        ]
-        y, room = exact[0] @ exact[1], np.abs(exact[0]) @ np.abs(exact[1])
+        left, right = ((gemm_plain.bf16(x) if kind == "bf16" else x).astype(np.float64) for x in (a, b))
+        y, room = left @ right, np.abs(left) @ np.abs(right)
         for found, start in ((c, 0.0), (sums, before)):
             off = np.abs(found - (y + start)) / (allowed(a.shape[1]) * (room + np.abs(start)) + 1e-37)
             worst = max(worst, float(np.where(np.isnan(found), np.inf, off).max(initial=0)))

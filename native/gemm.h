@@ -5,7 +5,7 @@
  *
  *   | line 0, unit 0 | line 1, unit 0 | ... | line width-1, unit 0 | line 0, unit 1 | ...
  *
- * A unit of F32 is one float; one of BF16 a pair: k = 2u in its low half, 2u + 1 (zero past K) in its high one.
+ * A unit of F32 is one float; one of BF16 a pair, k = 2u in its low half and 2u + 1 (0 past K) above.
  * Panels of b are B_WIDTH wide, with zeros past N; those of a, called tiles, have as many lines as they need,
  * at most A_WIDTH. K is cut into blocks of K_BLOCK; all panels of the first come first. */
 #ifndef CHRONOS_GEMM_H
