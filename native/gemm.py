@@ -9,10 +9,13 @@ multiplies by the same weights more than once packs them himself. All sums are f
     packed = native.pack_f32(w.T); y = native.matmul_f32(x, packed)
 """
 
+import importlib
+from functools import cache
 from types import ModuleType
 
 import numpy as np
 
+from chronos import native
 from chronos.console import ChronosError
 from chronos.native import gemm_plain
 
@@ -150,10 +153,12 @@ def _matrix(a: object, name: str, where: str) -> np.ndarray:
 
 
 def _engine() -> ModuleType:
-    from chronos import native
-
     if not native.available():
         return gemm_plain
-    from chronos.native import gemm_compiled
+    return gemm_compiled()
 
-    return gemm_compiled
+
+@cache
+def gemm_compiled() -> ModuleType:
+    """gemm_compiled.py, which can be imported only where the extension was built."""
+    return importlib.import_module("chronos.native.gemm_compiled")

@@ -5,22 +5,31 @@ Importing it raises ImportError where the extension was not built. Arguments com
 
 import numpy as np
 
-from chronos.native.compiled import ffi, lib
+from chronos.native.compiled import FLOATS, ffi, lib
 
-UNITS = ffi.typeof("uint32_t[]")
+UNITS, POINTER = ffi.typeof("uint32_t[]"), ffi.typeof("float *")
 KINDS = {"f32": 0, "bf16": 1}  # as in gemm.h
 LINE = 64  # bytes: panels begin on a cache line
 
 
+def _address(a: np.ndarray) -> object:
+    """Where `a` begins; the quick ways first, for a product by few rows takes microseconds."""
+    if a.flags.c_contiguous:
+        return ffi.from_buffer(FLOATS, a)
+    if a.flags.f_contiguous:
+        return ffi.from_buffer(FLOATS, a.T)
+    return ffi.cast(POINTER, a.ctypes.data)
+
+
 def _placed(a: np.ndarray) -> tuple[object, int, int]:
     """The address and both strides, in floats, of a matrix; one stride is 1. That of a lone line is free."""
-    (rows, columns), (row, column) = a.shape, (s // a.itemsize for s in a.strides)
+    (rows, columns), (row, column) = a.shape, a.strides
+    row, column = row // 4, column // 4
     if rows <= 1:
         row = columns if column == 1 else 1
     if columns <= 1:
         column = rows if row == 1 else 1
-    pointer = ffi.cast("const float *", a.ctypes.data)
-    return (pointer, row, column) if a.size else (pointer, 1, 1)
+    return (_address(a), row, column) if a.size else (_address(a), 1, 1)
 
 
 def pack(kind: str, b: np.ndarray) -> np.ndarray:
@@ -42,9 +51,8 @@ def matmul(kind: str, a: np.ndarray, b: np.ndarray, packed: bool, c: np.ndarray,
     """c (M, N) = a b, or c += a b; b (K, N), or its panels. The interpreter runs on meanwhile."""
     (m, k), n = a.shape, c.shape[1]
     given = (ffi.NULL, 0, 0, ffi.from_buffer(UNITS, b)) if packed else (*_placed(b), ffi.NULL)
-    out = ffi.cast("float *", c.ctypes.data)
-    row = c.strides[0] // c.itemsize if m > 1 else n
-    if lib.chronos_gemm(KINDS[kind], m, n, k, *_placed(a), *given, out, row, add):
+    row = c.strides[0] // 4 if m > 1 else n
+    if lib.chronos_gemm(KINDS[kind], m, n, k, *_placed(a), *given, _address(c), row, add):
         raise MemoryError("native: no memory for the packed panels")
 
 
