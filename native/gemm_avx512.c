@@ -11,6 +11,12 @@
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define INLINE AVX512 static inline __attribute__((always_inline))
 
+#ifdef __clang__
+#define EACH _Pragma("unroll")
+#else
+#define EACH _Pragma("GCC unroll 28")
+#endif
+
 enum { LINE = 64, LANES = 16, MAX_SUMS = 28, AHEAD = 64 /* floats to ask for early */ };
 enum { FIRST_LEVEL = 6 << 10 /* units, 24 KiB */ };
 
@@ -136,41 +142,66 @@ INLINE __m512 add_product(int kind, __m512 sum, __m512 a, __m512 b) {
     return kind == GEMM_F32 ? _mm512_fmadd_ps(a, b, sum) : _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 }
 
+/* The sums of a tile to c. All loops over sums are unrolled, or the compiler keeps sums in memory. */
+INLINE void store(int rows, int vecs, const gemm_part *p, const __m512 *sum, float *c) {
+    size_t ldc = p->ldc;
+    if (p->stream) {
+        EACH for (int i = 0; i < rows; i++)
+            EACH for (int v = 0; v < vecs; v++)
+                _mm512_stream_ps(c + i * ldc + v * LANES, sum[i * vecs + v]);
+    } else if (p->add) {
+        EACH for (int i = 0; i < rows; i++)
+            EACH for (int v = 0; v < vecs; v++) {
+                float *y = c + i * ldc + v * LANES;
+                _mm512_storeu_ps(y, _mm512_add_ps(sum[i * vecs + v], _mm512_loadu_ps(y)));
+            }
+    } else {
+        EACH for (int i = 0; i < rows; i++)
+            EACH for (int v = 0; v < vecs; v++)
+                _mm512_storeu_ps(c + i * ldc + v * LANES, sum[i * vecs + v]);
+    }
+}
+
+/* The same for the last columns, with masks, which are slower. */
+INLINE void store_some(int rows, int vecs, const gemm_part *p, const __m512 *sum, float *c, size_t cols) {
+    size_t ldc = p->ldc;
+    EACH for (int v = 0; v < vecs; v++) {
+        __mmask16 there = first(cols > (size_t)v * LANES ? cols - v * LANES : 0);
+        __mmask16 before = p->add ? there : 0;
+        EACH for (int i = 0; i < rows; i++) {
+            float *y = c + i * ldc + v * LANES;
+            __m512 x = _mm512_add_ps(sum[i * vecs + v], _mm512_maskz_loadu_ps(before, y));
+            _mm512_mask_storeu_ps(y, there, x);
+        }
+    }
+}
+
 /* One tile of a by vecs / 2 panels of b; rows and vecs are constants where this is inlined. */
 INLINE void tile(int kind, int rows, int vecs, const gemm_part *p, const uint32_t *a, const uint32_t *b,
                  float *c, size_t cols) {
     __m512 sum[MAX_SUMS];
-    for (int i = 0; i < rows; i++) {
-        for (int v = 0; v < vecs; v++)
-            sum[i * vecs + v] = _mm512_setzero_ps();
-        if (!p->stream) {
+    EACH for (int i = 0; i < rows * vecs; i++)
+        sum[i] = _mm512_setzero_ps();
+    if (!p->stream)
+        for (int i = 0; i < rows; i++) {
             ask((uintptr_t)(c + i * p->ldc));
             ask((uintptr_t)(c + i * p->ldc) + LINE);
         }
-    }
     size_t panel = p->units * B_WIDTH;
     for (size_t u = 0; u < p->units; u++, a += rows, b += B_WIDTH) {
         __m512 w[8];
-        for (int v = 0; v < vecs; v++)
+        EACH for (int v = 0; v < vecs; v++)
             w[v] = _mm512_loadu_ps(b + v / 2 * panel + v % 2 * LANES);
-        for (int i = 0; i < rows; i++) {
+        EACH for (int i = 0; i < rows; i++) {
             __m512 x = (__m512)_mm512_set1_epi32((int)a[i]);
-            for (int v = 0; v < vecs; v++)
+            EACH for (int v = 0; v < vecs; v++)
                 sum[i * vecs + v] = add_product(kind, sum[i * vecs + v], x, w[v]);
         }
     }
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vecs; v++) {
-            size_t done = (size_t)v * LANES;
-            __mmask16 there = first(cols > done ? cols - done : 0);
-            float *y = c + i * p->ldc + done;
-            if (p->add)
-                sum[i * vecs + v] = _mm512_add_ps(sum[i * vecs + v], _mm512_maskz_loadu_ps(there, y));
-            if (p->stream && there == 0xffff)
-                _mm512_stream_ps(y, sum[i * vecs + v]);
-            else
-                _mm512_mask_storeu_ps(y, there, sum[i * vecs + v]);
-        }
+    if (cols >= (size_t)vecs * LANES)
+        store(rows, vecs, p, sum, c);
+    else
+        store_some(rows, vecs, p, sum, c, cols);
 }
 
 /* Of few rows, more panels at once: enough sums, whatever the number of rows. */
