@@ -4,7 +4,10 @@ The same tests run on the plain twin. Bits must not depend on threads or on othe
 refused in one line, whatever its strides.
 """
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -241,3 +244,26 @@ def test_what_does_not_fit_is_refused_in_one_line(what):
 @needs_c
 def test_what_the_kernels_can(engine):
     assert native.has_bf16() in ((True, False) if engine == "avx512" else (False,))
+
+
+@needs_c
+def test_every_kernel_among_guard_pages():
+    script = Path(__file__).resolve().parents[2] / "native" / "check_gemm.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WRONG" not in done.stdout and done.stdout.count("good") == 4 * len(native.info()["isas"])
+
+
+def test_the_bench_compares_and_refuses(monkeypatch):
+    from chronos.native import bench_gemm, bench_native
+
+    monkeypatch.setattr(bench_gemm, "LARGE", ())
+    monkeypatch.setattr(bench_gemm, "FEW", ((4, 32, 48),))
+    monkeypatch.setattr(bench_native, "SECONDS", 0.001)
+    monkeypatch.setattr(bench_native, "REST", 0)
+    result = bench_gemm.bench()
+    name = "4x32x48, 1 thread"
+    ours, numpy = result["ours"][name]["float32, packed"], result["peers"][name]["numpy float32"]
+    assert result["ratios"][name] == {"float32, packed": round(ours / numpy, 2)}
+    with pytest.raises(ChronosError, match="unknown peer"):
+        bench_gemm.bench("nobody")
