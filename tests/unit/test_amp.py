@@ -34,7 +34,9 @@ def near(found: np.ndarray, a: np.ndarray, b: np.ndarray) -> bool:
 
 def linear(dtype: type = np.float32) -> tuple[Tensor, Tensor, Tensor, np.ndarray]:
     rng = np.random.default_rng(0)
-    x, w, b, g = (rng.standard_normal(shape).astype(dtype) for shape in ((2, 9, 70), (33, 70), 33, (2, 9, 33)))
+    x, w, b, g = (
+        rng.standard_normal(shape).astype(dtype) for shape in ((2, 9, 70), (33, 70), 33, (2, 9, 33))
+    )
     return Tensor(x, requires_grad=True), Tensor(w, requires_grad=True), Tensor(b, requires_grad=True), g
 
 
