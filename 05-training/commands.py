@@ -57,7 +57,7 @@ def register(subparsers: Any) -> None:
     p.add_argument("--disable-lr-schedule", action="store_true", help="keep the learning rate constant")
     p.add_argument("--quantize-on-complete", action="store_true", help="also write a quantized model")
     p.add_argument("--qtype", choices=QTYPES, help="its format (default Q4_0)")
-    p.add_argument("--amp", action="store_true", help="bf16 products (planned; float32 for now)")
+    p.add_argument("--amp", action="store_true", help="bf16 products, if the CPU has them [train.amp]")
     for flag, (setting, kind, text) in FLAGS.items():
         p.add_argument(flag, type=kind, help=f"{text} [{setting}]")
     p.add_argument("overrides", nargs="*", metavar="key.sub=value", help="any setting")
@@ -133,6 +133,8 @@ def _settings(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
             flags[setting] = value
     if args.epochs is not None and args.steps is None:
         flags["train.steps"] = 0
+    if args.amp:
+        flags["train.amp"] = True
     if args.disable_lr_schedule:
         flags["train.schedule"] = "constant"
     if args.tokenizer_path:
@@ -160,8 +162,6 @@ def _resume_place(args: argparse.Namespace) -> Path | None:
 
 
 def _warn_of_idle_flags(args: argparse.Namespace) -> None:
-    if args.amp:
-        warn("--amp has no effect yet: products are float32")
     if args.qtype and not args.quantize_on_complete:
         warn("--qtype has no effect without --quantize-on-complete")
     if args.override_scheduling and args.resume is None and args.resume_from_ckpt is None:

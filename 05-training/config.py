@@ -65,7 +65,7 @@ class TrainConfig:
     """Everything that decides the numbers of a run; sizes in rows and steps, `lr` at the peak.
 
     `steps` 0 means as many as `epochs` take. Evaluation, samples and checkpoints every 0 steps means only
-    at the end.
+    at the end. `amp` rounds what enters matrix products to bf16.
     """
 
     steps: int = 1000
@@ -84,6 +84,7 @@ class TrainConfig:
     weight_decay: float = 0.1
     grad_clip: float = 1.0
     dropout: float = 0.0
+    amp: bool = False
     eval_every: int = 250
     eval_tokens: int = 0  # 0: the whole validation set
     checkpoint_every: int = 250

@@ -167,6 +167,8 @@ def _value(data: Mapping[str, Any], dotted: str) -> Any:
 def _go(trainer: Trainer) -> dict[str, Any]:
     """Train, save the model, write and return the result."""
     begun, step, tokens = time.perf_counter(), trainer.step, trainer.tokens
+    if trainer.config.train.amp and not native.has_bf16():
+        warn("this CPU has no bf16 products, so they are float32: --amp changes nothing")
     say(
         f"training {sum(p.data.size for p in trainer.model.parameters().values()):,} parameters on "
         f"{trainer.material}, steps {step} to {trainer.config.train.steps}, "

@@ -6,6 +6,7 @@ Everything that decides the numbers of a step is here and in `updater.py`, and n
 import numpy as np
 
 from chronos.architecture.layers import DropoutPlan
+from chronos.architecture.products import amp
 from chronos.architecture.tape import backward
 from chronos.training.updater import Updater
 
@@ -32,9 +33,10 @@ class Stepper(Updater):
 
         def lane(index: int, rows: slice) -> float:
             plan = DropoutPlan(c.dropout, c.seed, self.step, part << 16 | index) if c.dropout else None
-            loss = self.replicas[index].loss(tokens[rows], targets[rows], scale=scale, dropout=plan)
-            value = float(loss.data)
-            backward(loss)
+            with amp(c.amp):
+                loss = self.replicas[index].loss(tokens[rows], targets[rows], scale=scale, dropout=plan)
+                value = float(loss.data)
+                backward(loss)
             return value
 
         return sum(self.each(lane, self.lanes.shares(len(tokens))))

@@ -15,11 +15,13 @@ C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
     *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c", "plan.c"),
     *("back.c", "pack.c", "packed.c", "packed_avx512.c", "packed_portable.c", "quants_int4.c", "quants_k.c"),
+    *("gemm.c", "gemm_avx2.c", "gemm_avx512.c", "gemm_portable.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
     *("fused.c", "fused_avx2.c", "fused_avx512.c", "fused_neon.c", "fused_portable.c"),
 )
 HEADERS = (
     "chronos_native.h",
+    "gemm.h",
     "pairs.h",
     "products.h",
     "scan.h",
@@ -44,6 +46,13 @@ int chronos_back(int type, const uint8_t *blocks, size_t n, size_t k, const floa
 size_t chronos_nonfinite(const float *x, size_t n);
 uint64_t chronos_read(const uint8_t *data, size_t bytes);
 void chronos_empty_jobs(size_t jobs);
+int chronos_gemm_bf16(void);
+size_t chronos_gemm_packed(int kind, size_t n, size_t k);
+int chronos_gemm_pack(int kind, size_t n, size_t k, const float *b, size_t b_row, size_t b_col,
+                      uint32_t *packed);
+int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                 const float *b, size_t b_row, size_t b_col, const uint32_t *packed, float *c, size_t ldc,
+                 int add);
 int chronos_isa_choose(const char *name);
 const char *chronos_isa_name(void);
 const char *chronos_isa_at(int i);
@@ -138,6 +147,7 @@ PREAMBLE = """
 #include "step.h"
 #include "fused.h"
 #include "products.h"
+#include "gemm.h"
 #include "tokens.h"
 #if defined(__clang__)
 static const char *chronos_compiler(void) { return "clang " __clang_version__; }

@@ -1,12 +1,13 @@
 """Linear layers and embeddings: where the parameters are, and nearly all the arithmetic.
 
-The products are BLAS's (`np.matmul`), which is at the hardware's limit for the sizes of training.
+The products are `products.py`'s: BLAS's, at the hardware's limit for the sizes of training, or bf16 ones.
 """
 
 import numpy as np
 
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty, zeros
+from chronos.architecture.products import product
 from chronos.architecture.tape import Node, Op
 
 
@@ -20,7 +21,7 @@ class Linear(Op):
     def forward(ctx: Node, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
         ctx.saved.update(x=x, w=w)
         y = empty((*x.shape[:-1], len(w)), x.dtype)
-        np.matmul(x.reshape(-1, x.shape[-1]), w.T, out=y.reshape(-1, len(w)))
+        product(x.reshape(-1, x.shape[-1]), w.T, y.reshape(-1, len(w)))
         if b is not None:
             y += b
         return y
@@ -31,9 +32,9 @@ class Linear(Op):
         dy = grad.reshape(-1, grad.shape[-1])
         dx = dw = db = None
         if ctx.needs[0]:
-            dx = np.matmul(dy, w, out=empty((len(dy), w.shape[1]), dy.dtype)).reshape(x.shape)
+            dx = product(dy, w, empty((len(dy), w.shape[1]), dy.dtype)).reshape(x.shape)
         if ctx.needs[1]:
-            dw = np.matmul(dy.T, x.reshape(-1, x.shape[-1]), out=empty(w.shape, dy.dtype))
+            dw = product(dy.T, x.reshape(-1, x.shape[-1]), empty(w.shape, dy.dtype))
         if ctx.needs[2]:
             db = np.ones(len(dy), dy.dtype) @ dy
         return dx, dw, db

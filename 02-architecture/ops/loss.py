@@ -4,6 +4,7 @@ import numpy as np
 
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty, zeros
+from chronos.architecture.products import add_product, prepared, product
 from chronos.architecture.tape import Node, Op
 from chronos.console import ChronosError
 
@@ -33,14 +34,15 @@ class LinearCrossEntropy(Op):
         dw = zeros(w.shape, w.dtype) if ctx.needs[1] else None
         losses = empty(len(h), h.dtype)
         step = chunk_rows(len(w))
+        out_of, into = prepared(w.T), prepared(w)  # for all chunks
         for start in range(0, len(h), step):
             part = slice(start, start + step)
-            logits = np.matmul(h[part], w.T, out=empty((len(h[part]), len(w)), h.dtype))
+            logits = product(h[part], out_of, empty((len(h[part]), len(w)), h.dtype))
             losses[part] = kernels.cross_entropy(logits, targets[part], scale)
             if dh is not None:
-                np.matmul(logits, w, out=dh[part])
+                product(logits, into, dh[part])
             if dw is not None:
-                dw += np.matmul(logits.T, h[part], out=empty(w.shape, w.dtype))
+                add_product(logits.T, h[part], dw)
         ctx.saved.update(dh=None if dh is None else dh.reshape(shape), dw=dw)
         return np.asarray(losses.sum(dtype=np.float64) * scale, h.dtype)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chronos.architecture.products import amp
 from chronos.architecture.tape import backward
 from chronos.memory.recall.net import RecallNet
 from chronos.tokenization.words import WordTokenizer
@@ -94,8 +95,10 @@ class LivesStepper(Updater):
         rng = np.random.default_rng(key)
         net = self.replicas[lane]
         gate = net.config.gate and events >= self.recall.gate_events
-        value, parts = objective.loss(net, batch, self.recall, repeat=asked["repeat"], gate=gate, rng=rng)
-        loss = float(value.data)
-        backward(value, np.full_like(value.data, 1 / self.lanes.count))
+        repeat = asked["repeat"]
+        with amp(self.config.amp):
+            value, parts = objective.loss(net, batch, self.recall, repeat=repeat, gate=gate, rng=rng)
+            loss = float(value.data)
+            backward(value, np.full_like(value.data, 1 / self.lanes.count))
         right = parts.pop("right").tolist()
         return asdict(Learned(loss, parts, right, list(batch.kinds), batch.tokens))

@@ -1,0 +1,150 @@
+"""Training with bf16 products: what is rounded, what is not, and that it learns as float32 does.
+
+Expected values are sums in float64 of rounded inputs; a run's loss is held against the same run in float32.
+"""
+
+import threading
+
+import numpy as np
+import pytest
+
+from chronos import native
+from chronos.architecture import ops, products
+from chronos.architecture.products import amp
+from chronos.architecture.tape import Tensor, apply, backward
+from chronos.memory.config import ModelConfig
+from chronos.memory.model import Model
+from chronos.native.gemm_plain import bf16
+from chronos.training import run as training_run
+from chronos.training.config import TrainConfig, as_mapping, resolve
+from chronos.training.lanes import Lanes
+from chronos.training.stepper import Stepper
+
+needs_bf16 = pytest.mark.skipif(not native.has_bf16(), reason="needs a CPU with bf16")
+
+
+def rounded(x: np.ndarray) -> np.ndarray:
+    return bf16(x).astype(np.float64)
+
+
+def near(found: np.ndarray, a: np.ndarray, b: np.ndarray) -> bool:
+    """found = a b of the rounded values, up to float32 sums."""
+    return bool((np.abs(found - a @ b) <= 1e-5 * (np.abs(a) @ np.abs(b))).all())
+
+
+def linear(dtype: type = np.float32) -> tuple[Tensor, Tensor, Tensor, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x, w, b, g = (
+        rng.standard_normal(shape).astype(dtype) for shape in ((2, 9, 70), (33, 70), 33, (2, 9, 33))
+    )
+    return Tensor(x, requires_grad=True), Tensor(w, requires_grad=True), Tensor(b, requires_grad=True), g
+
+
+@needs_bf16
+def test_a_linear_layer_rounds_what_enters_its_three_products():
+    x, w, b, g = linear()
+    with amp():
+        y = apply(ops.Linear, x, w, b)
+        backward(y, g)
+    rows, flat = x.data.reshape(-1, 70), g.reshape(-1, 33)
+    assert near(y.data.reshape(-1, 33) - b.data, rounded(rows), rounded(w.data).T)
+    assert near(x.grad.reshape(-1, 70), rounded(flat), rounded(w.data))
+    assert near(w.grad, rounded(flat).T, rounded(rows))
+    assert np.allclose(b.grad, flat.sum(0), atol=1e-5)
+    assert {a.dtype for a in (y.data, x.grad, w.grad)} == {np.dtype(np.float32)}
+
+
+@needs_bf16
+def test_the_head_rounds_in_every_chunk(monkeypatch):
+    rng = np.random.default_rng(0)
+    h, w = (rng.standard_normal(shape).astype(np.float32) * 0.3 for shape in ((50, 40), (90, 40)))
+    targets = rng.integers(0, 90, 50)
+
+    def gradients(h: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, ...]:
+        tensors = Tensor(h, requires_grad=True), Tensor(w, requires_grad=True)
+        loss = apply(ops.LinearCrossEntropy, *tensors, targets=targets, scale=1.0)
+        backward(loss)
+        return loss.data, *(t.grad for t in tensors)
+
+    exact = gradients(rounded(h), rounded(w))
+    plain = gradients(h, w)
+    for rows in (16, 4096):
+        monkeypatch.setattr("chronos.architecture.ops.loss.chunk_rows", lambda _, rows=rows: rows)
+        with amp():
+            found = gradients(h, w)
+        for ours, expected, float32 in zip(found, exact, plain):
+            scale = np.abs(expected).max()
+            assert np.abs(ours - expected).max() < 2.0**-8 * scale  # the slopes, too, are rounded once
+            assert np.abs(ours - float32).max() > 1e-6 * scale
+
+
+def test_without_it_and_in_float64_nothing_changes():
+    for dtype in (np.float32, np.float64):
+        x, w, b, _ = linear(dtype)
+        expected = (x.data.reshape(-1, 70) @ w.data.T).reshape(2, 9, 33) + b.data
+        with amp(dtype == np.float64):
+            assert np.array_equal(apply(ops.Linear, x, w, b).data, expected)
+
+
+@needs_bf16
+def test_each_thread_chooses_and_blocks_nest():
+    a, b = (np.random.default_rng(i).standard_normal((20, 20)).astype(np.float32) for i in (0, 1))
+    out, other = np.empty((20, 20), np.float32), np.empty((20, 20), np.float32)
+    with amp():
+        thread = threading.Thread(target=products.product, args=(a, b, other))
+        thread.start()
+        thread.join()
+        with amp(False):
+            assert np.array_equal(products.product(a, b, out), other) and np.array_equal(other, a @ b)
+        assert near(products.product(a, b, out), rounded(a), rounded(b))
+    assert np.array_equal(products.product(a, b, out), other)
+
+
+def test_on_a_cpu_without_bf16_products_are_float32(monkeypatch):
+    monkeypatch.setattr(native, "has_bf16", lambda: False)
+    x, w, b, _ = linear()
+    expected = apply(ops.Linear, x, w, b).data
+    with amp():
+        assert np.array_equal(apply(ops.Linear, x, w, b).data, expected)
+
+
+# ---- in training -------------------------------------------------------------------------------------------
+
+
+def losses(amp: bool, steps: int = 40) -> np.ndarray:
+    """The training loss of a small model on sentences with a rule, step by step."""
+    shape = ModelConfig(vocabulary=23, context=24, width=48, layers=2, heads=2)
+    config = TrainConfig(steps=steps, batch_size=8, lr=3e-3, warmup=5, amp=amp)
+    rng, found = np.random.default_rng(0), []
+    with Lanes(2) as lanes:
+        stepper = Stepper(Model(shape, 0), config, lanes)
+        for _ in range(steps):
+            start = rng.integers(0, 23, (8, 1))
+            tokens = (start + 5 * np.arange(25)) % 23
+            found.append(stepper(tokens[:, :-1], tokens[:, 1:])["loss"])
+    return np.array(found)
+
+
+@needs_bf16
+def test_the_loss_falls_as_in_float32():
+    ours, float32 = losses(True), losses(False)
+    assert ours[-1] < 0.5 * ours[0]
+    assert np.abs(ours - float32).max() < 0.05 and not np.array_equal(ours, float32)
+    assert np.array_equal(ours, losses(True))
+
+
+def test_the_setting_is_saved_and_off_by_default():
+    assert not resolve(environment={}).train.amp
+    config = resolve(environment={}, flags={"train.amp": True})
+    assert config.train.amp and as_mapping(config)["train"]["amp"] is True
+
+
+def test_a_run_without_bf16_says_so_once(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(native, "has_bf16", lambda: False)
+    text = tmp_path / "text.txt"
+    text.write_text("One day a hen met a fox by the river. " * 200)
+    shape = ["model.layers=1", "model.width=16", "model.heads=2", "model.context=16", "tokenizer.kind=char"]
+    told = ["train.steps=3", "train.batch_size=4", "train.sample_tokens=0", "train.amp=true"]
+    config = resolve(environment={}, overrides=[*shape, *told])
+    training_run.start(config, training_run.Source(train=str(text)), tmp_path / "run")
+    assert capsys.readouterr().err.count("no bf16") == 1
