@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = re.compile(r"(<!-- files(?:: (?P<folder>\S+))? -->\n).*?(<!-- /files -->)", re.DOTALL)
 LISTING = re.compile(r"(<!-- code: (?P<path>\S+):(?P<name>[\w.]+) -->\n\n?)```\w*\n.*?\n?```", re.DOTALL)
 RESULT = re.compile(r"(<!-- result: (?P<path>\S+) -->\n).*?(<!-- /result -->)", re.DOTALL)
+ISA = re.compile(r"_(portable|avx2|avx512|neon)\.c$")
 LANGUAGES = {".py": "py", ".c": "c", ".h": "c"}
 
 
@@ -67,7 +68,10 @@ def _shown(cell: object) -> str:
 
 
 def files_table(folder: Path, deep: bool = True) -> str:
-    """A row for each source of a folder and, if `deep`, of the folders in it: its name and its first line."""
+    """A row for each source of a folder and, if `deep`, of the folders in it: its name and its first line.
+
+    A kernel's files for other ISAs stand in the row of the portable one.
+    """
     rows = ["| file | what it is |", "|---|---|"]
     sources = [
         p
@@ -77,6 +81,12 @@ def files_table(folder: Path, deep: bool = True) -> str:
     for path in sorted(sources, key=lambda p: (len(p.relative_to(folder).parts), p.as_posix())):
         if path.name != "__init__.py" and not path.name.startswith("_chronos_native"):  # built, not written
             name = path.relative_to(folder).as_posix()
+            stem = ISA.sub("", name)
+            if stem != name and not name.endswith("_portable.c") and (folder / f"{stem}_portable.c").exists():
+                continue
+            others = sorted(p.stem for p in folder.glob(f"{stem}_*.c") if ISA.sub("", p.name) == stem)
+            if name.endswith("_portable.c") and len(others) > 1:
+                name = f"{stem}_….c"
             rows.append(f"| `{name}` | {first_line(path)} |")
     return "\n".join(rows) + "\n"
 
