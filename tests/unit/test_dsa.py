@@ -343,7 +343,7 @@ def test_enough_to_pick_is_dense_attention_exactly(positions):
 def test_one_less_than_all_differs_at_the_last_token_alone():
     dense, sparse = build(layers=1, top_k=24), build(layers=1, top_k=23)
     apart = np.abs(dense(TOKENS).hidden.data - sparse(TOKENS).hidden.data).max((0, 2))
-    assert apart[:23].max() <= 2e-6 < 1e-4 < apart[23]
+    assert apart[:23].max() <= 5e-6 < 1e-4 < apart[23]
 
 
 def test_the_indexer_turns_a_part_by_position():

@@ -9,6 +9,7 @@ from chronos.console import ChronosError
 from chronos.inference import bench_decode
 from chronos.inference.session import Session
 from chronos.memory.config import config_from
+from chronos.memory.decode import Decoder
 from chronos.memory.model import Model
 from chronos.memory.modeldir import quantize_model
 from chronos.training.config import resolve
@@ -41,13 +42,18 @@ def test_what_it_returns(small):
 
 def test_every_round_makes_whole_steps(small, monkeypatch):
     read = []
-    original = Model.__call__
+    whole, one = Model.__call__, Decoder.step
 
     def counted(self, tokens, *rest, **named):
         read.append(tokens.shape[1])
-        return original(self, tokens, *rest, **named)
+        return whole(self, tokens, *rest, **named)
+
+    def stepped(self, token):
+        read.append(1)
+        return one(self, token)
 
     monkeypatch.setattr(Model, "__call__", counted)
+    monkeypatch.setattr(Decoder, "step", stepped)
     bench_decode.bench()
     each = [bench_decode.PROMPT, *[1] * 5]
     assert read == each * (1 + 3) * 2
