@@ -10,6 +10,12 @@
 #define AVX2 __attribute__((target("avx2,fma")))
 #define INLINE AVX2 static inline __attribute__((always_inline))
 
+#ifdef __clang__ /* loops over sums are unrolled, or the compiler keeps sums in memory */
+#define EACH _Pragma("unroll")
+#else
+#define EACH _Pragma("GCC unroll 12")
+#endif
+
 enum { LANES = 8, MAX_ROWS = 6, MAX_SUMS = 12 };
 
 /* `rows` rows of a tile, which is `width` wide, by `vecs` vectors of a panel; rows and vecs are constants
@@ -17,17 +23,17 @@ enum { LANES = 8, MAX_ROWS = 6, MAX_SUMS = 12 };
 INLINE void strip(int rows, int vecs, const gemm_part *p, const float *a, size_t width, const float *b,
                   float *c, size_t cols) {
     __m256 sum[MAX_SUMS];
-    for (int i = 0; i < rows * vecs; i++)
+    EACH for (int i = 0; i < rows * vecs; i++)
         sum[i] = _mm256_setzero_ps();
     for (size_t u = 0; u < p->units; u++, a += width, b += B_WIDTH)
-        for (int v = 0; v < vecs; v++) {
+        EACH for (int v = 0; v < vecs; v++) {
             __m256 w = _mm256_loadu_ps(b + v * LANES);
-            for (int i = 0; i < rows; i++)
+            EACH for (int i = 0; i < rows; i++)
                 sum[i * vecs + v] = _mm256_fmadd_ps(_mm256_broadcast_ss(a + i), w, sum[i * vecs + v]);
         }
-    for (int i = 0; i < rows; i++) {
+    EACH for (int i = 0; i < rows; i++) {
         float row[4 * LANES], *y = c + i * p->ldc;
-        for (int v = 0; v < vecs; v++)
+        EACH for (int v = 0; v < vecs; v++)
             _mm256_storeu_ps(row + v * LANES, sum[i * vecs + v]);
         for (size_t j = 0; j < (size_t)vecs * LANES && j < cols; j++)
             y[j] = p->add ? y[j] + row[j] : row[j];

@@ -24,11 +24,7 @@ def _address(a: np.ndarray) -> object:
 def _placed(a: np.ndarray) -> tuple[object, int, int]:
     """The address and both strides, in floats, of a matrix; one stride is 1. That of a lone line is free."""
     (rows, columns), (row, column) = a.shape, a.strides
-    row, column = row // 4, column // 4
-    if rows <= 1:
-        row = columns if column == 1 else 1
-    if columns <= 1:
-        column = rows if row == 1 else 1
+    row, column = row // 4 if rows > 1 else 1, column // 4 if columns > 1 else 1
     return (_address(a), row, column) if a.size else (_address(a), 1, 1)
 
 
