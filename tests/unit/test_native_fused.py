@@ -124,6 +124,19 @@ def test_rows_stand_alone(isa):
         assert row.tobytes() == y[r].tobytes() and one[0] == rstd[r]
 
 
+def test_a_large_result_past_the_caches_is_the_same(isa):
+    """Rotary streams what is larger than the caches; half of it is not."""
+    rng = np.random.default_rng(4)
+    x, (cos, sin) = rng.standard_normal((22_000, 3, 64), np.float32), rng.random((2, 22_000, 32), np.float32)
+    room = np.zeros(x.nbytes + 64, np.uint8)
+    y = room[-room.ctypes.data % 64 :][: x.nbytes].view(np.float32).reshape(x.shape)  # on a cache line
+    fused.rotary(x, cos, sin, 2, y)
+    for half in (slice(0, 11_000), slice(11_000, 22_000)):
+        part = np.empty_like(x[half])
+        fused.rotary(x[half], cos[half], sin[half], 2, part)
+        assert np.array_equal(part, y[half])
+
+
 def test_gradients_of_gains_do_not_depend_on_threads(isa, threads):
     """With more rows than partial sums."""
     rng = np.random.default_rng(3)

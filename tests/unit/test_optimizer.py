@@ -90,9 +90,9 @@ def _largest_difference(a, b) -> float:
 def test_lanes_compute_what_one_lane_computes(batch, lanes):
     c = TrainConfig(batch_size=8, lr=1e-3, warmup=0)
     one, more = _weights_after(batch, 1, c), _weights_after(batch, lanes, c)
-    assert (
-        _largest_difference(one, more) < 5e-5
-    )  # Adam divides by √v: rounding of tiny gradients is amplified
+    # Adam divides by √v: where a gradient is nearly 0, its rounding is amplified: in some of 10⁵ weights.
+    off = np.concatenate([np.abs(one[name] - more[name]).reshape(-1) for name in one])
+    assert (off > 3e-6).sum() <= 1e-4 * off.size and off.max() < 0.1 * c.lr
     assert all(np.array_equal(a, b) for a, b in zip(more.values(), _weights_after(batch, lanes, c).values()))
 
 
