@@ -13,7 +13,16 @@ from cffi import FFI
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
-    *("back.c", "pack.c", "packed.c", "packed_avx512.c", "packed_portable.c", "quants_int4.c", "quants_k.c"),
+    *(
+        "back.c",
+        "pack.c",
+        "packed.c",
+        "packed_avx2.c",
+        "packed_avx512.c",
+        "packed_portable.c",
+        "quants_int4.c",
+        "quants_k.c",
+    ),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
 )
 HEADERS = ("chronos_native.h", "pairs.h", "products.h", "tokens.h")
