@@ -148,7 +148,7 @@ def quantize_model(model: Kind, qtype: str) -> tuple[Kind, list[str]]:
         if module.weight.shape[1] % native.BLOCK:
             left.append(f"{name}weight")
         else:
-            module.weight = native.quantize(np.ascontiguousarray(module.weight.data), qtype)
+            module.weight = native.pack(native.quantize(np.ascontiguousarray(module.weight.data), qtype))
     return copy, left
 
 
@@ -202,7 +202,8 @@ def _read_gguf(path: Path, model: Module) -> str | None:
                 raise ChronosError(
                     what, where=path, expected=module.weight.shape, got=tuple(tensor.shape[::-1])
                 )
-            module.weight = native.QuantTensor.frombytes(qtype, module.weight.shape, tensor.data.tobytes())
+            blocks = native.QuantTensor.frombytes(qtype, module.weight.shape, tensor.data.tobytes())
+            module.weight = native.pack(blocks)
     floats = {name: np.array(t.data) for name, t in tensors.items() if t.tensor_type.name == "F32"}
     if odd := sorted(set(tensors) ^ {name for name, _ in model.named()}):
         raise ChronosError("weights do not fit the configuration", where=path, got=f"odd tensor {odd[0]}")

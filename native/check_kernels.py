@@ -7,6 +7,7 @@ written too far ends the process. It compares with no other library: the tests h
 
 import ctypes
 import faulthandler
+import itertools
 import mmap
 import sys
 import time
@@ -52,7 +53,11 @@ def random_blocks(rng: np.random.Generator, qtype: str, n: int, k: int) -> np.nd
     """Blocks with every code there is, also such as `quantize` never makes, and scales of a model's size."""
     blocks = rng.integers(0, 256, native.blocks.data_bytes(qtype, (n, k)), np.uint8)
     view = blocks.view(plain.LAYOUTS[qtype])
-    view["d"] = rng.standard_normal(len(view)) * 0.02
+    for name in ("d", "dmin"):
+        if name in (view.dtype.names or ()):
+            view[name] = rng.standard_normal(len(view)) * 0.02
+    if qtype in ("F16", "BF16"):
+        return plain.quantize(qtype, rng.standard_normal((n, k)).astype(np.float32))
     return blocks
 
 
@@ -96,6 +101,31 @@ def check_matmul(kernels, qtype: str, rng: np.random.Generator) -> tuple[int, fl
     return sum(1 for _ in sizes()), worst
 
 
+def check_packed(kernels, qtype: str, rng: np.random.Generator) -> tuple[int, float]:
+    """Panels byte for byte, the product against sums in float64; panels, x and y end at guards."""
+    worst, unit, cases = 0.0, native.blocks.FORMATS[qtype][0], 0
+    for n, units, b in itertools.product(ROWS, (0, 1, 2, 3), BATCHES):
+        shape, cases = (n, units * max(unit, 32)), cases + 1
+        blocks = random_blocks(rng, qtype, *shape)
+        panels = guarded(kernels.pack(qtype, guarded(blocks), shape))
+        if panels.tobytes() != plain.pack(qtype, blocks, shape).tobytes():
+            return b, np.inf
+        x = guarded(rng.standard_normal((b, shape[1]), np.float32))
+        y = guarded(np.full((b, n), np.nan, np.float32))
+        buffer, floats, number = kernels.ffi.from_buffer, kernels.FLOATS, kernels.TYPE_NUMBERS[qtype]
+        raw = buffer(kernels.BYTES, panels)
+        kernels.lib.chronos_matmul_packed(number, raw, *shape, buffer(floats, x), b, buffer(floats, y))
+        rounded = plain.round_x(qtype, x).astype(np.float64)
+        w = plain.dequantize(qtype, blocks, shape).astype(np.float64)
+        off, magnitude = np.abs(y - rounded @ w.T), np.abs(rounded) @ np.abs(w).T
+        if qtype == "Q2_K":  # a difference of two sums, each of which is rounded
+            magnitude += 60 * 0.1 * np.abs(rounded).sum(axis=1, keepdims=True)
+        if not (off <= ALLOWED * magnitude).all():
+            return b, np.inf
+        worst = max(worst, float((off / np.maximum(magnitude, 1e-30)).max(initial=0)))
+    return cases, worst
+
+
 def check_nonfinite(kernels, qtype: str, rng: np.random.Generator) -> tuple[int, float]:
     """The same place, wherever it is."""
     for place in range(0, 3000, 7):
@@ -122,10 +152,12 @@ def speedup(run: Callable, kernels, qtype: str, rng: np.random.Generator) -> flo
     """How many times faster than the plain twin, 512 x 512, one row of x, one thread; NaN where not timed."""
     w, x = rng.standard_normal((512, 512), np.float32), rng.standard_normal((1, 512), np.float32)
     blocks = plain.quantize(qtype, w)
+    panels = kernels.pack(qtype, blocks, w.shape)
     calls = {
         check_quantize: lambda engine: engine.quantize(qtype, w),
         check_dequantize: lambda engine: engine.dequantize(qtype, blocks, w.shape),
         check_matmul: lambda engine: engine.matmul(x, qtype, blocks, w.shape),
+        check_packed: lambda engine: engine.matmul_packed(x, qtype, panels, w.shape),
         check_nonfinite: lambda engine: engine.first_nonfinite(w),
     }
     if run not in calls:
@@ -148,7 +180,8 @@ def main() -> int:
     from chronos.native import compiled
 
     threads, isa = compiled.info()["threads"], compiled.info()["isa"]
-    checks = (check_quantize, check_dequantize, check_matmul, check_nonfinite, check_threads)
+    every = (check_packed,)
+    checks = (check_quantize, check_dequantize, check_matmul, check_packed, check_nonfinite, check_threads)
     rows, wrong = [], 0
     for name in compiled.isas():
         compiled.choose_isa(name)
@@ -160,8 +193,8 @@ def main() -> int:
             wrong += not np.isfinite(found[1])
             good = f"good, off by {found[1]:.1e} at most" if np.isfinite(found[1]) else "WRONG"
             rows.append((name, types, what, found[0], good, ""))
-        for qtype in native.TYPES:
-            for check in checks:
+        for qtype in native.FORMATS:
+            for check in checks if qtype in native.TYPES else every:
                 rng = np.random.default_rng(0)
                 compiled.set_threads(threads)
                 cases, worst = check(compiled, qtype, rng)

@@ -182,6 +182,6 @@ AVX2 static void product_q4_0(const part *p) { product(CHRONOS_Q4_0, p); }
 AVX2 static void product_q8_0(const part *p) { product(CHRONOS_Q8_0, p); }
 
 /* AVX-512 differs in packed weights only: blocks as files have them are not worth a third set of kernels. */
-const isa_table isa_avx2 = {"avx2", quantize_x, product_q4_0, product_q8_0, NULL};
+const isa_table isa_avx2 = {"avx2", quantize_x, product_q4_0, product_q8_0, &panels_avx2};
 const isa_table isa_avx512 = {"avx512", quantize_x, product_q4_0, product_q8_0, &panels_avx512};
 #endif

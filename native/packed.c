@@ -8,7 +8,7 @@
 enum {
     CHUNK = 256,           /* rows of x quantized together: bounds the scratch memory, 1.25 bytes a value */
     TASK_COLS = 64,        /* rows of x in a task */
-    FIRST_LEVEL = 18 << 10, /* of two panels, at a time, where several rows of x read them again */
+    FIRST_LEVEL = 28 << 10, /* of two panels, at a time, where several rows of x read them again */
     TASK_WORK = 256 << 10, /* weights times rows of x worth handing out: about 2 microseconds */
 };
 

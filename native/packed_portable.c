@@ -30,7 +30,7 @@ static int sum_of(const int8_t *codes, size_t n) {
     return sum;
 }
 
-static void prepare(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out) {
+void portable_prepare(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out) {
     static const float zeros[BLOCK];
     size_t steps = panel_steps(CHRONOS_Q4_0, k) * 2, step = cols * XSTEP_BYTES;
     for (size_t c = 0; c < cols; c++)
@@ -44,7 +44,7 @@ static void prepare(const float *x, size_t ldx, size_t cols, size_t k, int zero,
         }
 }
 
-static void prepare_super(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out) {
+void portable_prepare_super(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out) {
     (void)zero;
     for (size_t c = 0; c < cols; c++)
         for (size_t i = 0; i < k / SUPER; i++) {
@@ -180,4 +180,5 @@ static void accumulate(const float *g, size_t ldg, size_t b, const float *w, siz
                 y[c * BACK_COLS + i] += g[c * ldg + r] * w[r * BACK_COLS + i];
 }
 
-const panel_table panels_portable = {prepare, prepare_super, q4_0, q8_0, q2_k, f16, bf16, accumulate};
+const panel_table panels_portable = {portable_prepare, portable_prepare_super, q4_0, q8_0, q2_k, f16, bf16,
+                                     accumulate};

@@ -98,9 +98,10 @@ struct panel_table {
     accumulate_fn *accumulate;
 };
 extern const panel_table panels_portable;
+prepare_fn portable_prepare, portable_prepare_super; /* for an ISA that has none of its own */
 #ifdef HAVE_AVX2
 #define HAVE_AVX512 1
-extern const panel_table panels_avx512;
+extern const panel_table panels_avx2, panels_avx512;
 #endif
 
 /* Inline parts that every ISA shares. */
