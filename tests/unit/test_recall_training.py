@@ -381,7 +381,7 @@ def test_the_command(tmp_path, capsys):
     assert "right about unseen lives" in told
     assert "chronos query --model-path" in told
     quantized = load_recaller(result["quantized_path"]).net
-    assert type(quantized.key.weight).__name__ == "QuantTensor"
+    assert type(quantized.key.weight).__name__ == "PackedTensor"
     assert main(["config", "--json", "--preset", "chronos", "recall.labels=answers"]) == 0
     shown = json.loads(capsys.readouterr().out)
     live = resolve(experiment="live", environment={}).train.steps
