@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -138,6 +139,30 @@ static void check_threads(int type, int forking) {
     free_problem(&p);
 }
 
+static _Atomic int taken[64];
+
+static void take(void *context, size_t i) {
+    (void)context;
+    atomic_fetch_add(&taken[i], 1);
+}
+
+/* Larger and larger jobs, each right behind the last: each task of each runs once. A hang ends by alarm. */
+static void check_jobs(void) {
+    alarm(120);
+    for (int threads = 2; threads <= 4; threads++) {
+        chronos_set_threads(threads);
+        for (int round = 0; round < 5000; round++) {
+            for (size_t n = 2; n <= 64; n++)
+                pool_run(take, NULL, n);
+            for (size_t i = 0; i < 64; i++)
+                if (atomic_exchange(&taken[i], 0) != (int)(i < 2 ? 63 : 64 - i))
+                    fail("a task ran twice or never", 0, i, (size_t)round, (size_t)threads);
+        }
+    }
+    chronos_set_threads(1);
+    alarm(0);
+}
+
 static void check_sizes(int type) {
     static const size_t ns[] = {0, 1, 2, 3, 5, 17, 66}, ks[] = {0, 32, 224, 256, 288, 544};
     static const size_t bs[] = {0, 1, 3, 4, 9, 65};
@@ -156,6 +181,7 @@ int main(int count, char **arguments) {
     (void)arguments;
     int whole = count == 1;
     const char *isa;
+    check_jobs();
     for (int i = 0; (isa = chronos_isa_at(i)); i++) {
         if (chronos_isa_choose(isa) != CHRONOS_OK || strcmp(chronos_isa_name(), isa))
             fail("choosing an ISA", 0, 0, 0, 0);

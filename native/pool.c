@@ -3,9 +3,10 @@
  * nothing, queues nothing and never blocks a second caller, which simply runs its tasks itself. After fork()
  * the child starts a pool of its own at its first job.
  *
- * A job is published as a ticket: its number in the high half, its next untaken task in the low half. A task
- * is taken by compare-and-swap of the whole ticket, so a worker that slept through the end of a job cannot
- * take a task of the next one by mistake, and may read the job's fields before it knows whether they hold. */
+ * A job is published as a ticket: its number in the high half, how many of its tasks are untaken in the low
+ * half. A task is taken by compare-and-swap of the whole ticket, and only of a ticket that has some left: then
+ * the job is not over, and its fields, read before the swap, are its own. (A bound beside the ticket would not
+ * do: a worker that slept through the end of a job could hold an old ticket against the bound of the next.) */
 #define _POSIX_C_SOURCE 200809L
 #include "chronos_native.h"
 
@@ -52,7 +53,7 @@ static atomic_flag owned = ATOMIC_FLAG_INIT;
 static _Atomic int wanted = 1;
 
 static uint32_t job_of(uint64_t ticket) { return (uint32_t)(ticket >> 32); }
-static uint32_t next_of(uint64_t ticket) { return (uint32_t)ticket; }
+static uint32_t left_of(uint64_t ticket) { return (uint32_t)ticket; }
 
 static void pause_cpu(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -71,13 +72,12 @@ static int64_t now_ns(void) {
 static void work(pool *p) {
     uint64_t ticket = atomic_load(&p->ticket);
     uint32_t job = job_of(ticket);
-    for (;;) {
+    while (job_of(ticket) == job && left_of(ticket)) {
         pool_task *task = atomic_load_explicit(&p->task, memory_order_relaxed);
         void *context = atomic_load_explicit(&p->context, memory_order_relaxed);
-        if (job_of(ticket) != job || next_of(ticket) >= atomic_load_explicit(&p->n, memory_order_relaxed))
-            return;
-        if (atomic_compare_exchange_weak(&p->ticket, &ticket, ticket + 1)) {
-            task(context, next_of(ticket));
+        uint32_t n = atomic_load_explicit(&p->n, memory_order_relaxed);
+        if (atomic_compare_exchange_weak(&p->ticket, &ticket, ticket - 1)) {
+            task(context, n - left_of(ticket));
             atomic_fetch_add(&p->done, 1);
             ticket = atomic_load(&p->ticket);
         }
@@ -161,7 +161,7 @@ static void publish(pool *p, pool_task *task, void *context, size_t n) {
     atomic_store_explicit(&p->context, context, memory_order_relaxed);
     atomic_store_explicit(&p->n, (uint32_t)n, memory_order_relaxed);
     atomic_store(&p->done, 0);
-    atomic_store(&p->ticket, (uint64_t)job << 32);
+    atomic_store(&p->ticket, (uint64_t)job << 32 | (uint32_t)n);
     wake_sleepers(p);
 }
 
