@@ -1,8 +1,7 @@
 /* Weights to blocks of Q2_K, llama.cpp's two bits a weight, and back.
- * The bytes are llama.cpp's; which scales and codes are taken for some weights is ours: the search below has
- * a smaller squared error than llama.cpp's. plain.py does the same in the same order, so that bytes are
- * equal; build with -ffp-contract=off. Every array is [sixteen], for compilers to vectorize over the 16
- * sixteens. */
+ * The layout is llama.cpp's; which scales and codes are taken for some weights is ours: the search below is for
+ * the least squared error. plain_types.py does the same in the same order, so that bytes are equal; build with
+ * -ffp-contract=off. Every array is [sixteen], for compilers to vectorize over the 16 sixteens. */
 #include "products.h"
 
 #include <math.h>
