@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
@@ -44,6 +45,16 @@ def _memory(size: int) -> np.ndarray:
     return np.frombuffer(mmap.mmap(-1, max(1, size) * 4), np.float32)[:size]
 
 
+@contextmanager
+def _others_alive() -> Iterator[None]:
+    """Only a pipe may fail in here: then its other end is gone."""
+    try:
+        yield
+    except GONE:
+        mend = "continue with --resume; if memory ran out, with fewer --threads"
+        raise ChronosError("the process of a training lane has ended", mend=mend) from None
+
+
 class Forked:
     """`forked.run(asked)`: task(lane, asked[lane]) at once, lane 0 here and each other in its own process.
 
@@ -71,19 +82,17 @@ class Forked:
 
     def run(self, asked: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Answers in the order of the lanes. ChronosError where a lane failed or its process is gone."""
-        try:
+        with _others_alive():
             for pipe, message in zip(self.pipes, asked[1:]):
                 pipe.send_bytes(json.dumps(message).encode())
-            found = [self.task(0, asked[0])]
-            for lane, pipe in enumerate(self.pipes, 1):
+        found = [self.task(0, asked[0])]
+        for lane, pipe in enumerate(self.pipes, 1):
+            with _others_alive():
                 answer = json.loads(pipe.recv_bytes())
-                if "error" in answer:
-                    raise ChronosError(f"lane {lane}: {answer['error']}")
-                self._take(lane, set(answer["without"]))
-                found.append(answer["found"])
-        except GONE:
-            mend = "continue with --resume; if memory ran out, with fewer --threads"
-            raise ChronosError("the process of a training lane has ended", mend=mend) from None
+            if "error" in answer:
+                raise ChronosError(f"lane {lane}: {answer['error']}")
+            self._take(lane, set(answer["without"]))
+            found.append(answer["found"])
         return found
 
     def close(self) -> None:
