@@ -299,3 +299,11 @@ def test_sanitizers(sanitizer, tmp_path):
     if "cannot find" in done.stderr and "san" in done.stderr:
         pytest.skip("the compiler has no sanitizers")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not native.available(), reason="the C kernels are not built")
+def test_a_late_worker_takes_no_task_of_the_next_job():
+    """It would be counted there, and the pool would wait for ever."""
+    once = "c.chronos_set_threads(2); c.chronos_empty_jobs(2_000_000)"
+    done = run(f"from chronos.native.compiled import lib as c; {once}")
+    assert (done.returncode, done.stderr) == (0, "")
