@@ -1,6 +1,6 @@
 """The pointer: an answer's next token may be copied from a recalled event, also one that was never trained.
 
-One op from hidden states to the loss, and `likeliest` for the same choice when an answer is generated.
+One op from hidden states to the loss; `likeliest` and `chances` tell the same when an answer is generated.
 It recalls nothing itself: the shares come from `StickRead` (ops/stick.py).
 """
 
@@ -130,6 +130,19 @@ def likeliest(
         if copied.max() > best[row]:
             ids[row], best[row] = words[copied.argmax()], copied.max()
     return ids, best
+
+
+def chances(
+    p_lm: np.ndarray, gate: np.ndarray, scores: np.ndarray, shares: np.ndarray, slots: np.ndarray,
+    tokens: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """How likely these tokens (R, n) are in each row, (R, n); the rest as in `likeliest`."""
+    E = p_lm.shape[1]
+    g = 1 / (1 + np.exp(-gate))[:, None]
+    mass = (1 - g)[..., None, None] * shares[..., None] * slot_shares(scores, slots)[:, :, None]
+    head = np.where(tokens < E, np.take_along_axis(p_lm, np.minimum(tokens, E - 1), axis=1), 0)
+    flat, mass = slots.reshape(len(slots), -1), mass.reshape(len(slots), -1)
+    return g * head + np.einsum("rm,rnm->rn", mass, flat[:, None] == tokens[..., None])
 
 
 def _recalled(hops, words: np.ndarray, of: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, list]:

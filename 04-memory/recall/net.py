@@ -176,11 +176,19 @@ class RecallNet(Module):
             reading.recalls.append(self._recall(hop, found))
         return reading
 
-    def extend(self, reading: Reading, answers: Ragged) -> Reading:
-        """The same reading with other words of its answers: nothing is read or recalled anew."""
-        asked = replace(reading.asked, answers=answers)
+    def extend(self, reading: Reading, answers: Ragged, rows: np.ndarray | None = None) -> Reading:
+        """The same reading with other words of its answers: nothing is read or recalled anew.
+
+        rows (R,): which question each of the R answers is for (default: each its own); `say` then tells of
+        these. The reads stay those of all questions.
+        """
+        asked, recalls = reading.asked, reading.recalls
+        if rows is not None:
+            asked = replace(asked, words=asked.words.take(rows))
+            recalls = [Tensor(recall.data[rows]) for recall in recalls]
+        asked = replace(asked, answers=answers)
         question, answer, _ = self._question(asked)
-        return replace(reading, asked=asked, question=question, answer=answer)
+        return replace(reading, asked=asked, question=question, answer=answer, recalls=recalls)
 
     def _question(self, asked: Asked) -> tuple[Tensor, Tensor, Tensor]:
         """States of the questions' tokens and of the answers', <answer> in front; the questions' words."""

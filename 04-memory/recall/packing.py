@@ -37,6 +37,11 @@ class Ragged:
         """(n,): the place of each value within its row."""
         return np.arange(len(self.values)) - np.repeat(self.starts, self.lengths)
 
+    def take(self, rows: np.ndarray) -> "Ragged":
+        """Some rows (R,), in that order, some perhaps twice."""
+        index, ends = interleave((self.starts[rows], self.lengths[rows]))
+        return Ragged(self.values[index], ends)
+
     def padded(self, width: int, fill: int = -1) -> np.ndarray:
         """(S, width): rows cut or filled up."""
         out = np.full((len(self.ends), width), fill, self.values.dtype)

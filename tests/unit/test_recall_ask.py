@@ -9,8 +9,8 @@ from chronos.architecture.tape import Tensor, no_grad
 from chronos.console import ChronosError
 from chronos.memory.episodes.scan import recall
 from chronos.memory.modeldir import quantize_model
-from chronos.memory.recall import Moment, Recaller, Without, load_recaller, save_recaller
-from chronos.memory.recall import answers as answering
+from chronos.memory.recall import Moment, Recaller, Without, load_recaller, save_recaller, saying
+from chronos.memory.recall.answers import clock_of
 from chronos.memory.recall.asking import times_of
 from chronos.memory.recall.config import RecallConfig
 from chronos.memory.recall.net import RecallNet
@@ -76,13 +76,13 @@ def test_drafts_change_nothing_but_the_number_of_passes(recaller, store, monkeyp
     monkeypatch.setattr(RecallNet, "say", lambda self, reading: passes.append(1) or say(self, reading))
     found, counts = [], []
     drafts = (
-        answering._draft,
+        saying._draft,
         lambda *_: [],
         lambda last, slots, shares, most: [last] * min(3, most),
         lambda last, slots, shares, most: [last, 7, last][:most],
     )
     for draft in drafts:
-        monkeypatch.setattr(answering, "_draft", draft)
+        monkeypatch.setattr(saying, "_draft", draft)
         passes.clear()
         found.append([plain(answer) for answer in recaller.ask(store, ASKED)])
         counts.append(len(passes))
@@ -172,7 +172,7 @@ def test_training_and_use_take_the_same_shares(recaller, store, monkeypatch):
     """A batch of lives and a store on disk are the same memory, but for keys of 8 bits and small matches."""
     monkeypatch.setattr("chronos.memory.recall.storememory.recall", partial(recall, zmin=-1e9, spent=0.0))
     texts = [event.text for event in map(store.event, range(len(store)))]
-    clock = answering.clock_of(store, None)
+    clock = clock_of(store, None)
     words = ragged([recaller.tokenizer.encode(text) for text in ASKED])
     times = times_of([(text, clock, store.cuts) for text in ASKED])
     begin = ragged([np.array([recaller.tokenizer.end])] * len(ASKED))

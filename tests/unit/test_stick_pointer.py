@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chronos.architecture import ops
-from chronos.architecture.ops.pointer import likeliest
+from chronos.architecture.ops.pointer import chances, likeliest
 from chronos.architecture.tape import Tensor, apply, backward
 from chronos.console import ChronosError
 
@@ -59,10 +59,13 @@ def test_generating_has_the_same_probabilities():
     life, question = OF // 2, OF % 2
     shares = np.stack([hop[life, question, :3] for hop in hops], 1)
     slots = np.repeat(WORDS[life][:, None], 2, 1)
-    ids, best = likeliest(e / e.sum(1, keepdims=True), gate, scores, shares, slots)
+    heard = (e / e.sum(1, keepdims=True), gate, scores, shares, slots)
+    ids, best = likeliest(*heard)
+    each = chances(*heard, np.tile(np.arange(10), (len(ids), 1)))
     for row in range(len(ids)):
         p = np.array([probability(arrays, row, y) for y in range(10)])
         assert ids[row] == p.argmax() and abs(best[row] - p.max()) < 1e-14
+        assert np.abs(each[row] - p).max() < 1e-14
     assert len(set(ids.tolist())) > 1
 
 
