@@ -12,6 +12,7 @@ from chronos.architecture.ops.stick import token_shares
 from chronos.memory.episodes.reader import StoreReader
 from chronos.memory.episodes.scan import Recall
 from chronos.memory.recall.asking import times_of
+from chronos.memory.recall.bonds import Bonds
 from chronos.memory.recall.net import RecallNet
 from chronos.memory.recall.packing import Asked, ragged
 from chronos.memory.recall.saying import say
@@ -63,7 +64,7 @@ def answer_all(
     times = times_of([(text, clock, memory.cuts) for text in questions])
     begin = ragged([np.array([tokenizer.end])] * len(questions))
     reading = net.read(Asked(words, times, begin), memory)
-    said = say(net, tokenizer.end, reading)
+    said = say(net, tokenizer.end, reading, Bonds(memory))
     chosen = token_shares(reading.when.scores.data, times.valid, hard=True).argmax(1)
     spelled = tokenizer.unknown([*questions, *memory.texts])
     unknown = {tuple(tokenizer.encode(text).tolist()) for text in net.config.unknown}

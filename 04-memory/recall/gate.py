@@ -18,7 +18,7 @@ NEAR = 0.5  # cosine of two topics that are the same, as it is trained
 SHARP = 10.0  # how much surer a cosine makes it that they are
 LEAST = 0.5  # nats: what surprises less is not written
 WINDOW = 4096  # written events that a new one is compared with
-FAINT = 0.1  # salience below which a word says nothing
+FAINT = 0.1  # salience below which a word says nothing, unless it was never learned: then it may say anything
 MOST = 10.0  # nats of an unknown word
 WORDS = 16  # of a sentence that are looked at
 
@@ -40,7 +40,9 @@ def costs(net: RecallNet, sentences: Ragged, h: Tensor) -> Costs:
     """Salience times surprise of every word, from the states h (T, D) of `net.encode`."""
     with no_grad():
         salient = 1 / (1 + np.exp(-net.salience(Tensor(h.data)).data[:, 0]))
-        salient[salient < FAINT] = 0
+        strange = sentences.values >= net.config.vocabulary
+        salient[~strange & (salient < FAINT)] = 0
+        salient[strange] = np.maximum(salient[strange], FAINT)
         rows = np.flatnonzero(salient > 0)
         nats = np.zeros(len(salient), np.float32)
         nats[rows] = salient[rows] * _surprise(net, sentences, h, rows)
