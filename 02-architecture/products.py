@@ -1,7 +1,7 @@
-"""The matrix products of layers: BLAS's in float32, or within `amp()` native's, with inputs rounded to bf16.
+"""The matrix products of layers: native's where they are as fast as any BLAS, with `amp()` rounded to bf16.
 
-Weights, activations, gradients and sums stay float32; only what enters a product is rounded. On a CPU without
-bf16, and for float64, `amp()` changes nothing. Each thread chooses for itself.
+With `amp()` weights, activations, gradients and sums stay float32; only what enters a product is rounded. On
+a CPU without bf16, and for float64, it changes nothing. Each thread chooses for itself. Elsewhere it is BLAS.
 """
 
 import contextlib
@@ -31,23 +31,32 @@ def amp(wanted: bool = True) -> Iterator[None]:
 
 def product(a: np.ndarray, b: Factor, out: np.ndarray) -> np.ndarray:
     """out (M, N) = a (M, K) b (K, N), any strides; b may be `prepared`."""
-    if isinstance(b, native.PackedMatrix) or _rounds(a):
-        return native.matmul_bf16(a, b, out=out)
-    return np.matmul(a, b, out=out)
+    return _product(a, b, out, False)
 
 
 def add_product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
     """out += a b."""
-    if _rounds(a):
-        return native.matmul_bf16(a, b, out=out, add=True)
+    return _product(a, b, out, True)
+
+
+def prepared(b: np.ndarray) -> Factor:
+    """b, as `product` takes it with several a: packed once, or b itself."""
+    kind = _kind(b)
+    return b if kind is None else native.pack_bf16(b) if kind == "bf16" else native.pack_f32(b)
+
+
+def _product(a: np.ndarray, b: Factor, out: np.ndarray, add: bool) -> np.ndarray:
+    kind = b.kind if isinstance(b, native.PackedMatrix) else _kind(a)
+    if kind is not None:
+        return (native.matmul_bf16 if kind == "bf16" else native.matmul_f32)(a, b, out=out, add=add)
+    if not add:
+        return np.matmul(a, b, out=out)
     out += np.matmul(a, b, out=empty(out.shape, out.dtype))
     return out
 
 
-def prepared(b: np.ndarray) -> Factor:
-    """b, as `product` takes it with several a: rounded once, or b itself."""
-    return native.pack_bf16(b) if _rounds(b) else b
-
-
-def _rounds(a: np.ndarray) -> bool:
-    return getattr(_local, "bf16", False) and a.dtype == np.float32
+def _kind(a: np.ndarray) -> str | None:
+    """Which of native's products is taken for a, or None for BLAS's."""
+    if a.dtype != np.float32:
+        return None
+    return "bf16" if getattr(_local, "bf16", False) else "f32" if native.has_wide() else None

@@ -19,7 +19,7 @@ from chronos.console import ChronosError, warn
 from chronos.native import plain
 from chronos.native.blocks import BLOCK, INT4, PackedTensor, QuantTensor, check_type, check_width
 from chronos.native.blocks import FORMATS as _FORMATS
-from chronos.native.gemm import PackedMatrix, has_bf16, matmul_bf16, matmul_f32, pack_bf16, pack_f32
+from chronos.native.gemm import PackedMatrix, has_bf16, has_wide, matmul_bf16, matmul_f32, pack_bf16, pack_f32
 from chronos.native.scan import top_k
 from chronos.native.steps import Plan
 from chronos.native.tokens import BpeEncoder, WordCounter, Words, learn_merges
@@ -40,6 +40,7 @@ __all__ = [
     "dequantize",
     "dequantize_rows",
     "has_bf16",
+    "has_wide",
     "info",
     "learn_merges",
     "matmul",

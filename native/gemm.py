@@ -83,7 +83,7 @@ def matmul_f32(
 ) -> np.ndarray:
     """a (M, K) b (K, N) → (M, N) float32, as `matmul_bf16` does but without rounding a and b.
 
-    Made for a few rows by weights that were packed once; at a hundred rows NumPy's own product is as good.
+    For a few rows by weights that were packed once nothing is faster; for many, see `has_wide`.
     """
     return _matmul("f32", a, b, out, add)
 
@@ -91,6 +91,11 @@ def matmul_f32(
 def has_bf16() -> bool:
     """Whether this CPU multiplies bf16 (AVX-512 BF16); otherwise `matmul_bf16` is right, but slow."""
     return _engine().has_bf16()
+
+
+def has_wide() -> bool:
+    """Whether the kernels multiply 16 floats at once (AVX-512): then `matmul_f32` is as fast as good BLAS."""
+    return _engine().has_wide()
 
 
 def _pack(kind: str, b: np.ndarray) -> PackedMatrix:

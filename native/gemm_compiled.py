@@ -55,3 +55,8 @@ def matmul(kind: str, a: np.ndarray, b: np.ndarray, packed: bool, c: np.ndarray,
 def has_bf16() -> bool:
     """Whether instructions made for bf16 do the products."""
     return bool(lib.chronos_gemm_bf16())
+
+
+def has_wide() -> bool:
+    """Whether the chosen kernels multiply 16 floats at once."""
+    return ffi.string(lib.chronos_isa_name()) == b"avx512"

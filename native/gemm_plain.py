@@ -45,3 +45,8 @@ def matmul(kind: str, a: np.ndarray, b: np.ndarray, packed: bool, c: np.ndarray,
 def has_bf16() -> bool:
     """NumPy has no bf16."""
     return False
+
+
+def has_wide() -> bool:
+    """NumPy's own product is what this one is."""
+    return False

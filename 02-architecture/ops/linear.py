@@ -1,6 +1,6 @@
 """Linear layers and embeddings: where the parameters are, and nearly all the arithmetic.
 
-The products are `products.py`'s: BLAS's, at the hardware's limit for the sizes of training, or bf16 ones.
+The products are `products.py`'s: native's or BLAS's, at the hardware's limit for the sizes of training.
 """
 
 import numpy as np

@@ -9,6 +9,7 @@ import numpy as np
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty, zeros
 from chronos.architecture.ops.loss import chunk_rows
+from chronos.architecture.products import add_product, prepared, product
 from chronos.architecture.tape import Node, Op
 from chronos.console import ChronosError
 
@@ -84,19 +85,20 @@ def _head(ctx: Node, h, w, targets, weigh: _Mixture) -> tuple[np.ndarray | None,
     """The head and its softmax, a chunk of rows at a time: dh, dw and the loss."""
     dh = empty(h.shape, h.dtype) if ctx.needs[0] else None
     dw = zeros(w.shape, w.dtype) if ctx.needs[1] else None
+    forward, back = prepared(w.T), prepared(w)
     known = np.where(targets < len(w), targets, -1)  # a word that is no output class can only be copied
     loss = 0.0
     for start in range(0, len(h), chunk_rows(len(w))):
         part = slice(start, start + chunk_rows(len(w)))
-        logits = np.matmul(h[part], w.T, out=empty((len(h[part]), len(w)), h.dtype))
+        logits = product(h[part], forward, empty((len(h[part]), len(w)), h.dtype))
         nats = kernels.cross_entropy(logits, known[part], weigh.scale)
         factor, more = weigh(part, np.where(known[part] >= 0, np.exp(-nats), 0).astype(h.dtype))
         loss += more
         logits *= factor[:, None]
         if dh is not None:
-            np.matmul(logits, w, out=dh[part])
+            product(logits, back, dh[part])
         if dw is not None:
-            dw += logits.T @ h[part]
+            add_product(logits.T, h[part], dw)
     return dh, dw, loss
 
 

@@ -78,12 +78,32 @@ def test_the_head_rounds_in_every_chunk(monkeypatch):
             assert np.abs(ours - float32).max() > 1e-6 * scale
 
 
-def test_without_it_and_in_float64_nothing_changes():
+@pytest.mark.parametrize("wide", [False, True])
+def test_without_it_and_in_float64_nothing_is_rounded(wide, monkeypatch):
+    """float32 is native's where that is as fast as BLAS, else BLAS's; float64 always is."""
+    monkeypatch.setattr(native, "has_wide", lambda: wide)
     for dtype in (np.float32, np.float64):
         x, w, b, _ = linear(dtype)
-        expected = (x.data.reshape(-1, 70) @ w.data.T).reshape(2, 9, 33) + b.data
+        rows = x.data.reshape(-1, 70)
+        expected = native.matmul_f32(rows, w.data.T) if wide and dtype == np.float32 else rows @ w.data.T
         with amp(dtype == np.float64):
-            assert np.array_equal(apply(ops.Linear, x, w, b).data, expected)
+            found = apply(ops.Linear, x, w, b).data
+        assert np.array_equal(found, expected.reshape(2, 9, 33) + b.data)
+        assert np.allclose(expected, rows.astype(float) @ w.data.T.astype(float), atol=1e-5)
+
+
+@pytest.mark.skipif(not native.has_wide(), reason="needs AVX-512")
+def test_a_row_is_the_same_among_others_and_added_products_are_sums():
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((300, 70), (70, 90)))
+    whole, one, packed = np.empty((300, 90), np.float32), np.empty((1, 90), np.float32), products.prepared(b)
+    assert isinstance(packed, native.PackedMatrix) and packed.kind == "f32"
+    products.product(a, b, whole)
+    assert np.array_equal(products.product(a, packed, np.empty_like(whole)), whole)
+    for row in (0, 17, 299):
+        assert np.array_equal(products.product(a[row : row + 1], b, one)[0], whole[row])
+    twice = products.add_product(a, b, whole.copy())
+    assert np.allclose(twice, 2 * whole, atol=1e-5) and products.prepared(b.astype(float)).dtype == float
 
 
 @needs_bf16
@@ -95,7 +115,7 @@ def test_each_thread_chooses_and_blocks_nest():
         thread.start()
         thread.join()
         with amp(False):
-            assert np.array_equal(products.product(a, b, out), other) and np.array_equal(other, a @ b)
+            assert np.array_equal(products.product(a, b, out), other) and np.allclose(other, a @ b, atol=1e-5)
         assert near(products.product(a, b, out), rounded(a), rounded(b))
     assert np.array_equal(products.product(a, b, out), other)
 
