@@ -12,8 +12,7 @@ from typing import Any
 from chronos.console import ChronosError, Progress, warn
 from chronos.data.decoding import DamageError, numbered_lines
 from chronos.data.lives import Question, read_questions, score
-from chronos.data.notes.dates import HOUR, written
-from chronos.inference.moments import step
+from chronos.data.notes.dates import step_of, step_time, written
 from chronos.memory.episodes.view import listing
 
 SAMPLE = 500  # of the newest events, whose letters tell in which scripts a memory is written
@@ -84,7 +83,7 @@ class Asker:
 
     def _time_of(self, question: Question) -> int:
         """The end of the hour in which a life's question is asked."""
-        return self.origin + question.t * HOUR - 1 if self.now is None else self.now
+        return step_time(question.t + 1, self.origin) - 1 if self.now is None else self.now
 
     def _check(self, question: str) -> None:
         if not any(c.isalnum() for c in question):
@@ -113,7 +112,7 @@ class Asker:
     def _event(self, one: Any) -> dict[str, Any]:
         """An event. `t` is the hour of the life, `time` microseconds, `date` both for people."""
         return {
-            "id": one.id, "t": step(one.time, self.origin), "source": one.source, "text": one.text,
+            "id": one.id, "t": step_of(one.time, self.origin), "source": one.source, "text": one.text,
             "time": one.time, "date": written(one.time),
         }  # fmt: skip
 

@@ -130,11 +130,10 @@ def _shown(events: Iterable[Any], origin: int, title: str, args: argparse.Namesp
 
 def plain_event(event: Any, origin: int) -> dict[str, Any]:
     """As JSON says it: `t` is the hour of the life, `time` microseconds, `date` the same for people."""
-    from chronos.data.notes.dates import written
-    from chronos.inference.moments import step
+    from chronos.data.notes.dates import step_of, written
 
     row = {name: getattr(event, name) for name in ("id", "time", "source", "surprise", "uses", "text")}
-    return {"t": step(event.time, origin), "date": written(event.time), **row}
+    return {"t": step_of(event.time, origin), "date": written(event.time), **row}
 
 
 def run_forget(args: argparse.Namespace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from chronos.console import ChronosError, UsageError
-from chronos.data.notes.dates import DAY, HOUR, whole, written
+from chronos.data.notes.dates import DAY, HOUR, step_of, step_time, whole, written
 
 UNDATED = 366 * DAY  # a life that begins in 1970 counts hours: nobody's diary is that old
 
@@ -32,15 +32,10 @@ def default_state(profile: str = "default") -> Path:
     return data_folder() / "profiles" / profile / "memory"
 
 
-def step(time: int, origin: int) -> int:
-    """Which hour of the life a time lies in, from 1."""
-    return (time - origin) // HOUR + 1
-
-
 def when(time: int, origin: int) -> str:
     """A time for a person: a date, or the hour of a life without dates."""
     if 0 <= origin < UNDATED or -DAY <= origin < 0:
-        return f"hour {step(time, origin)}"
+        return f"hour {step_of(time, origin)}"
     return written(time)
 
 
@@ -52,7 +47,7 @@ def span(text: str, origin: int | None = None) -> tuple[int, int]:
     """
     text = text.strip()
     if re.fullmatch(r"\d{1,7}", text) and origin is not None:
-        start = origin + (int(text) - 1) * HOUR
+        start = step_time(int(text), origin)
         return start, start + HOUR - 1
     found = whole(text)
     if found is None:

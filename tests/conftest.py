@@ -5,8 +5,10 @@ Nothing here hides a failure. `shared` skips by name where the optional files be
 
 import functools
 import importlib.util
+import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -35,6 +37,25 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("needs ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def outcome() -> Callable[[Path], dict]:
+    """`outcome(run)`: everything of a training run that must not depend on its having been killed."""
+
+    def of(run: Path) -> dict:
+        rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        for row in rows:
+            for name in ("tokens_per_s", "seconds"):
+                row.pop(name, None)
+        newest = sorted((run / "checkpoints").glob("step-*"))[-1]
+        state = json.loads((newest / "state.json").read_text())
+        state.pop("metrics_bytes")  # the timings of the rows are told in more digits or in fewer
+        files = {name: (newest / name).read_bytes() for name in ("model.safetensors", "optim.safetensors")}
+        model = (run / "model" / "model.safetensors").read_bytes()
+        return {"rows": rows, "state": state, "final": model, **files}
+
+    return of
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,16 @@ _MARKS = re.compile(
 )  # of direction: exports put them before dates
 
 
+def step_time(t: int, origin: int) -> int:
+    """When step t of a life begins: its hours count from 1 at `origin`."""
+    return origin + (t - 1) * HOUR
+
+
+def step_of(time: int, origin: int) -> int:
+    """Which step of a life a time lies in."""
+    return (time - origin) // HOUR + 1
+
+
 def _months() -> dict[str, int]:
     names = {name: n for n, name in enumerate(_ENGLISH, 1)}
     names |= {name[:3]: n for n, name in enumerate(_ENGLISH, 1)} | {"sept": 9}

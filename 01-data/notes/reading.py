@@ -16,7 +16,7 @@ from chronos.data import lives
 from chronos.data.decoding import DamageError, open_file
 from chronos.data.documents import Tally, check_on_damage
 from chronos.data.notes import messages, plain
-from chronos.data.notes.dates import DAY, EARLIEST, EPOCH, HOUR, LATEST, Survey, whole, written
+from chronos.data.notes.dates import DAY, EARLIEST, EPOCH, HOUR, LATEST, Survey, step_time, whole, written
 from chronos.data.notes.plain import Cut, Piece
 from chronos.data.notes.sentences import limited, sentences
 
@@ -211,7 +211,7 @@ def _life(path: Path, how: Reading) -> Iterator[Note]:
         elif event.date and origin != _origin(event, None):
             expected = written(origin + (event.t - 1) // 24 * DAY)
             raise DamageError("date and t do not agree", where=where, expected=expected, got=event.date)
-        time = origin + (event.t - 1) * HOUR
+        time = step_time(event.t, origin)
         if not EARLIEST <= time <= LATEST:
             raise DamageError("a time beyond the calendar", where=where, expected="years 1 … 9999")
         for text in cut(event.text, where):

@@ -17,9 +17,10 @@ from chronos.data.cairo.life import Life
 from chronos.data.cairo.values import language_of
 from chronos.data.dice import Dice
 from chronos.data.liferows import Event, Question
+from chronos.data.notes.dates import step_time
 from chronos.memory.recall.asking import times_of
 from chronos.memory.recall.packing import Asked, Events, Ragged, Times, ragged
-from chronos.tokenization.clock import HOUR, Clock, life_origin, marks
+from chronos.tokenization.clock import Clock, life_origin, marks
 from chronos.tokenization.units import fold, split
 from chronos.tokenization.words import HASH_BITS, WordTokenizer
 from chronos.training.recall.config import RecallTraining
@@ -168,7 +169,7 @@ class Packer:
 
     def _clock(self, told: Sequence[Event], asked: Sequence[Question]) -> Clock:
         origin = life_origin(told[0].date, told[0].t)
-        return Clock(origin + (max(q.t for q in asked) - 1) * HOUR, origin)
+        return Clock(step_time(max(q.t for q in asked), origin), origin)
 
     def _sources(self, told: Sequence[Event], question: Question) -> list[int]:
         """Which events a question rests on, in the order of the hops."""

@@ -12,8 +12,9 @@ from typing import Any
 
 from chronos.console import ChronosError, Progress
 from chronos.data.lives import Event, Question, counted, is_right, read_lives
+from chronos.data.notes.dates import step_time
 from chronos.memory.recall import Moment, Recaller
-from chronos.tokenization.clock import HOUR, life_origin
+from chronos.tokenization.clock import life_origin
 
 
 def ask_folder(recaller: Recaller, folder: Path) -> dict[str, Any]:
@@ -41,16 +42,13 @@ def _judged(
     """(kind, right) of the questions of one life."""
     origin = life_origin(told[0].date, told[0].t)
 
-    def time(t: int) -> int:
-        return origin + (t - 1) * HOUR
-
     with recaller.create_store(path) as store:
-        recaller.ingest(store, (Moment(time(event.t), event.text) for event in told), "life")
+        recaller.ingest(store, (Moment(step_time(event.t, origin), event.text) for event in told), "life")
         for t, group in groupby(sorted(asked, key=lambda q: q.t), key=lambda q: q.t):
             together = list(group)
             if t < told[0].t:
                 got = ascii(together[0].question[:40])
                 raise ChronosError("a question before the first event", where=f"life {told[0].life}", got=got)
-            texts, now = [q.question for q in together], time(t + 1) - 1
+            texts, now = [q.question for q in together], step_time(t + 1, origin) - 1
             answers = recaller.ask(store, texts, now, until=now + 1)
             yield from ((q.kind, is_right(q, a.text)) for q, a in zip(together, answers))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from chronos.console import ChronosError
 from chronos.data.cairo.life import Life
 from chronos.data.lives import Event
+from chronos.data.notes.dates import step_of, step_time
 from chronos.memory.recall import Moment
-from chronos.tokenization.clock import HOUR, life_origin
+from chronos.tokenization.clock import life_origin
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ class Told:
 
     def time(self, t: int) -> int:
         """When step t begins, in microseconds."""
-        return self.origin + (t - 1) * HOUR
+        return step_time(t, self.origin)
 
     def step(self, time: int) -> int:
         """Which step a time lies in."""
-        return (time - self.origin) // HOUR + 1
+        return step_of(time, self.origin)
 
     def place(self, time: int) -> int:
         """The number, from 1, of the event at this time: there is one an hour."""

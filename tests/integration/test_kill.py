@@ -14,7 +14,6 @@ import pytest
 ARGS = """train --json --threads 2 --steps 40 tokenizer.kind=char model.layers=2 model.width=64 model.heads=2
     model.context=32 train.batch_size=8 train.warmup=4 train.eval_every=10 train.checkpoint_every=2
     train.sample_tokens=0 train.dropout=0.1 train.optimizer=muon""".split()
-TIMINGS = ("tokens_per_s", "seconds")
 
 
 def command(run: Path, text: Path, *more: str) -> list[str]:
@@ -27,17 +26,6 @@ def finish(run: Path, text: Path) -> dict:
     return json.loads(done.stdout)
 
 
-def outcome(run: Path) -> dict:
-    """Everything that must not depend on having been killed."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    for row in rows:
-        for name in TIMINGS:
-            row.pop(name, None)
-    newest = sorted((run / "checkpoints").glob("step-*"))[-1]
-    files = {name: (newest / name).read_bytes() for name in ("model.safetensors", "optim.safetensors")}
-    return {"rows": rows, "model": (run / "model" / "model.safetensors").read_bytes(), **files}
-
-
 @pytest.fixture(scope="module")
 def text(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("text") / "text.txt"
@@ -46,7 +34,7 @@ def text(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def unbroken(text, tmp_path_factory) -> tuple[dict, float]:
+def unbroken(text, outcome, tmp_path_factory) -> tuple[dict, float]:
     run = tmp_path_factory.mktemp("whole") / "run"
     finish(run, text)  # also fills the caches of compiled kernels, so that what follows is not all start-up
     (run.parent / "again").mkdir()
@@ -70,7 +58,7 @@ def kill_and_resume(text: Path, run: Path, times: list[float]) -> int:
     return met
 
 
-def test_four_kills(text, unbroken, tmp_path):
+def test_four_kills(text, unbroken, outcome, tmp_path):
     expected, seconds = unbroken
     rng = random.Random(5)
     met = kill_and_resume(text, tmp_path / "run", [rng.uniform(0.3, 1.0) * seconds for _ in range(4)])
@@ -79,7 +67,7 @@ def test_four_kills(text, unbroken, tmp_path):
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_instants(text, unbroken, tmp_path):
+def test_twenty_kills_at_random_instants(text, unbroken, outcome, tmp_path):
     """Five runs, each killed four times: before the first checkpoint, inside writes, between steps."""
     expected, seconds = unbroken
     rng = random.Random(11)
@@ -92,7 +80,7 @@ def test_twenty_kills_at_random_instants(text, unbroken, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["before rename", "inside write", "after rename"])
-def test_killed_inside_a_checkpoint_write(text, unbroken, tmp_path, place):
+def test_killed_inside_a_checkpoint_write(text, unbroken, outcome, tmp_path, place):
     """Die exactly there, in the second checkpoint."""
     hook = tmp_path / "sitecustomize.py"
     function = {"before rename": "os.replace", "inside write": "os.fsync", "after rename": "shutil.rmtree"}[
@@ -123,7 +111,7 @@ def test_killed_inside_a_checkpoint_write(text, unbroken, tmp_path, place):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_and_prints_the_command_that_resumes(text, unbroken, tmp_path, number):
+def test_ctrl_c_saves_and_prints_the_command_that_resumes(text, unbroken, outcome, tmp_path, number):
     run = tmp_path / "run"
     process = subprocess.Popen(command(run, text), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not list(run.glob("checkpoints/step-*")):

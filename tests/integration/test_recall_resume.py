@@ -15,7 +15,6 @@ ARGS = """train --json --threads 2 --preset chronos --steps 40 model.width=16 mo
     recall.stages=8,12 recall.mastery=0.01 recall.least_steps=4 recall.questions=8 recall.events=24
     recall.vocabulary_lives=2 recall.lm_sentences=8 recall.eval_events=16 recall.eval_lives=2
     recall.eval_questions=8 train.warmup=2 train.eval_every=10 train.checkpoint_every=2""".split()
-TIMINGS = ("tokens_per_s", "seconds")
 
 
 def begin(run: Path, *more: str) -> subprocess.Popen:
@@ -30,25 +29,6 @@ def finish(run: Path) -> dict:
     return json.loads(out)
 
 
-def outcome(run: Path) -> dict:
-    """Everything that must not depend on having been killed."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    for row in rows:
-        for name in TIMINGS:
-            row.pop(name, None)
-    newest = sorted((run / "checkpoints").glob("step-*"))[-1]
-    names = ("model.safetensors", "optim.safetensors", "state.json")
-    files = {name: (newest / name).read_bytes() for name in names[:2]}
-    state = json.loads((newest / names[2]).read_text())
-    state.pop("metrics_bytes")  # the timings of the rows are told in more digits or in fewer
-    return {
-        "rows": rows,
-        "state": state,
-        "model": (run / "model" / "model.safetensors").read_bytes(),
-        **files,
-    }
-
-
 def steps_done(run: Path) -> int:
     path = run / "metrics.jsonl"
     return path.read_text().count('"kind": "train"') if path.exists() else 0
@@ -61,13 +41,13 @@ def wait_for_steps(process: subprocess.Popen, run: Path, steps: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory) -> dict:
+def unbroken(outcome, tmp_path_factory) -> dict:
     run = tmp_path_factory.mktemp("whole") / "run"
     finish(run)
     return outcome(run)
 
 
-def test_killed_and_resumed_is_the_unbroken_run(unbroken, tmp_path):
+def test_killed_and_resumed_is_the_unbroken_run(unbroken, outcome, tmp_path):
     """Twice, between two checkpoints: after 20 of the 40 steps, and after a few more."""
     run = tmp_path / "run"
     for steps in (21, 29):
@@ -81,7 +61,7 @@ def test_killed_and_resumed_is_the_unbroken_run(unbroken, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_saves_and_prints_the_command_that_resumes(unbroken, tmp_path, number):
+def test_an_interrupt_saves_and_prints_the_command_that_resumes(unbroken, outcome, tmp_path, number):
     run = tmp_path / "run"
     process = begin(run)
     wait_for_steps(process, run, 5)
