@@ -37,16 +37,15 @@ class Bonds:
         self._tail: tuple[bytes, np.ndarray, np.ndarray, int] | None = None
 
     def __call__(self, a: int, b: int) -> int:
-        beyond = self.memory.tokenizer.vocab_size
-        shares, firm = [], False
-        if a >= beyond:
-            company = self._company(a)
-            shares += [company.after[b] / (company.n + 1)] if company.n >= SEEN else []
-        if b >= beyond:
-            company = self._company(b)
-            shares += [company.before[a] / (company.n + 1)] if company.n >= SEEN else []
-        firm = a >= beyond and any(share >= TIGHT for share in shares)
-        return 1 if firm else -1 if shares and max(shares) <= LOOSE else 0
+        if max(a, b) < self.memory.tokenizer.vocab_size or not (self._word(a) and self._word(b)):
+            return 0
+        first, second = self._company(a), self._company(b)
+        after = first.after[b] / (first.n + 1) if first.n >= SEEN else None
+        before = second.before[a] / (second.n + 1) if second.n >= SEEN else None
+        if after is not None and after >= TIGHT:
+            return 1
+        shares = [share for share in (after, before) if share is not None]
+        return -1 if shares and max(shares) <= LOOSE else 0
 
     def _company(self, i: int) -> _Company:
         if i not in self._found:
@@ -54,18 +53,24 @@ class Bonds:
         return self._found[i]
 
     def _look(self, i: int) -> _Company:
-        if i not in self._spelled:
-            self._spelled = self.memory.tokenizer.unknown(self.memory.texts)
         found = _Company()
-        if i not in self._spelled or self.memory.store is None:
+        if self.memory.store is None:
             return found
-        for text in self._holding(self._spelled[i].encode("utf-8")):
+        for text in self._holding(self._word(i).encode("utf-8")):
             ids = self.memory.tokenizer.encode(text).tolist()
             for at in (at for at, other in enumerate(ids) if other == i):
                 found.n += 1
                 found.before[ids[at - 1] if at else -1] += 1
                 found.after[ids[at + 1] if at + 1 < len(ids) else -1] += 1
         return found
+
+    def _word(self, i: int) -> str:
+        """How an id is spelled; "" for a mark, which is no part of a name, and for what no text says."""
+        tokenizer = self.memory.tokenizer
+        if i >= tokenizer.vocab_size and i not in self._spelled:
+            self._spelled = tokenizer.unknown(self.memory.texts)
+        word = tokenizer.surfaces[i] if i < tokenizer.vocab_size else self._spelled.get(i, "")
+        return word if word[:1].isalnum() else ""
 
     def _holding(self, word: bytes) -> list[str]:
         """Texts of the newest events that hold these bytes, of those that may be remembered."""

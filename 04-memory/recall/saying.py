@@ -112,6 +112,7 @@ def _greedy(net: RecallNet, end: int, reading: Reading, offers: _Offers) -> list
             one.log += float(np.log(p[at : at + kept + 1]).sum())
             if one.ids[-1] == end:
                 one.ids.pop()
+                one.log = one.log if one.ids else -math.inf  # nobody answers without a word
             elif len(one.ids) < most:
                 one.draft = _draft(one.ids[-1], offers.slots[i], offers.shares[i], most - len(one.ids) - 1)
                 still.append(i)

@@ -16,7 +16,8 @@ TOLD = [
     "I met Somaya in the park.", "Somaya waited for me.", "Somaya sat with me.", "Somaya and I waited.",
     "Somaya lingered.", "I met Nuri.", "Nuri lingered.", "Figment water and fig juice.",
     "I sat for fig juice.", "I sat with fig juice.", "I sat in Zamalek.", "I waited in Zamalek.",
-    "I met and waited in Zamalek.",
+    "I met and waited in Zamalek.", "Alone Saad sat.", "I met alone Saad.", "With alone Saad I waited.",
+    "alone Saad", "In the park alone Saad waited.",
 ]  # fmt: skip
 
 
@@ -50,6 +51,8 @@ def test_names_hold_together_and_others_do_not(recaller, store):
     assert bond("fig", "juice") == 1  # "Figment" is another word
     assert bond("juice", "for") == 0  # the network knows both
     assert bond("Nuri", "lingered") == 0  # read too seldom
+    assert bond("alone", "Saad") == 1  # a name may begin with a word that the network knows as another
+    assert bond("Zamalek", ".") == 0  # always so, yet a mark is no part of a name
     assert bond("in", "Zamalek") == 0  # always so, yet a name begins with a word that was not learned
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from chronos.architecture import ops
+from chronos.architecture.ops.pointer import likeliest
 from chronos.architecture.tape import Tensor, apply, no_grad
 from chronos.memory.recall import saying
 from chronos.memory.recall.config import RecallConfig
@@ -136,3 +137,17 @@ def test_what_would_tear_a_name_apart_is_not_said(heard, monkeypatch):
         for i, words in enumerate(map(set, first)):
             bound = saying.say(net, END, reading, lambda a, b, words=words: int(a in words or b in words))
             assert bound[i] != first[i]
+
+
+def test_nobody_answers_without_a_word(heard, monkeypatch):
+    """Where <end> comes first, what was recalled is said instead."""
+    net, reading = heard
+
+    def at_once(*heard):
+        ids, p = likeliest(*heard)
+        return np.full_like(ids, END), np.maximum(p, 0.9)
+
+    monkeypatch.setattr(saying, "likeliest", at_once)
+    with no_grad():
+        said = saying.say(net, END, reading, free)
+    assert all(bool(ids) == bool(offered(net, reading, i)) for i, ids in enumerate(said))
