@@ -1,4 +1,4 @@
-"""Make tests/fixtures/q2_k.safetensors: weights of several kinds, and the Q2_K blocks that ggml makes of them.
+"""Make tests/fixtures/q2_k.safetensors: weights of several kinds, and ggml's blocks of Q2_K for them.
 
 It imports nothing of ours. Needs libggml-base in the folder that CHRONOS_GGML names, or llama-cpp-python:
 `CHRONOS_GGML=DIR python tests/oracle/make_q2_k_fixture.py`.

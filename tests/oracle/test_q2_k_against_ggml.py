@@ -1,7 +1,7 @@
 """Blocks against ggml itself: Q2_K leaves less error on every kind of weights, the other types are its bytes.
 
-The unit tests compare with a small fixture; here are more weights. Needs libggml (CHRONOS_GGML names its folder)
-or llama-cpp-python: `make test-oracle`.
+The unit tests compare with a small fixture; here are more weights. Needs libggml (CHRONOS_GGML names its
+folder) or llama-cpp-python: `make test-oracle`.
 """
 
 import runpy
