@@ -11,12 +11,23 @@
 enum { SIXTEENS = 16, MAX_CODE = 3, MAX_SCALE = 15, ROUNDS = 2 };
 typedef float lanes[SIXTEENS];
 
+/* A loop that compilers turn into vectors, and do not unroll before they could. */
+#define EACH _Pragma("GCC unroll 1") for (int j = 0; j < SIXTEENS; j++)
+
 static inline float clamp(float v, float high) { /* a NaN becomes 0 */
     v = v > 0.0f ? v : 0.0f;
     return v < high ? v : high;
 }
 
-static inline float code_of(float v) { return (float)(int)(clamp(v, MAX_CODE) + 0.5f); }
+/* l = v rounded to 0..MAX_CODE. In loops of their own, or the compiler finds branches in them. */
+static inline void to_codes(lanes v, lanes l) {
+    EACH
+        v[j] = v[j] > 0.0f ? v[j] : 0.0f;
+    EACH
+        v[j] = v[j] < (float)MAX_CODE ? v[j] : (float)MAX_CODE;
+    EACH
+        l[j] = (float)(int)(v[j] + 0.5f);
+}
 
 /* How many steps there are from the least to the largest weight of a sixteen, for a start. Fewer than three waste
  * codes, and make a scale large that others share, so they must leave a quarter of an error worth speaking of:
@@ -26,7 +37,7 @@ enum { GUESSED = sizeof GUESSES / sizeof *GUESSES, FEW = GUESSED - 2 };
 
 static float across(const lanes v) {
     float sum = 0.0f;
-    for (int j = 0; j < SIXTEENS; j++)
+    EACH
         sum += v[j];
     return sum;
 }
@@ -35,11 +46,11 @@ static float across(const lanes v) {
 static void weigh(const lanes x[16], lanes w[16]) {
     lanes total = {0};
     for (int i = 0; i < 16; i++)
-        for (int j = 0; j < SIXTEENS; j++)
+        EACH
             total[j] += fabsf(x[i][j]);
     float some = 0.3f / SUPER * across(total);
     for (int i = 0; i < 16; i++)
-        for (int j = 0; j < SIXTEENS; j++)
+        EACH
             w[i][j] = fabsf(x[i][j]) + some;
 }
 
@@ -51,7 +62,7 @@ typedef struct {
 static void add_up(const lanes x[16], const lanes w[16], const lanes l[16], moments *m) {
     memset(m, 0, sizeof *m);
     for (int i = 0; i < 16; i++)
-        for (int j = 0; j < SIXTEENS; j++) {
+        EACH {
             float wl = w[i][j] * l[i][j], wx = w[i][j] * x[i][j];
             m->w[j] += w[i][j];
             m->x[j] += wx;
@@ -62,7 +73,7 @@ static void add_up(const lanes x[16], const lanes w[16], const lanes l[16], mome
 }
 
 static void solve(const moments *m, const lanes low, lanes scale, lanes offset) {
-    for (int j = 0; j < SIXTEENS; j++) {
+    EACH {
         float all = m->w[j] * m->l2[j], det = all - m->l[j] * m->l[j];
         int apart = det > 1e-6f * all; /* else all codes are alike, most often 0 */
         float fitted = (m->l2[j] * m->x[j] - m->l[j] * m->xl[j]) / (apart ? det : 1.0f);
@@ -77,16 +88,20 @@ static void solve(const moments *m, const lanes low, lanes scale, lanes offset) 
 static void assign(const lanes x[16], const lanes w[16], const lanes scale, const lanes offset, lanes l[16],
                    lanes error) {
     lanes inverse;
-    for (int j = 0; j < SIXTEENS; j++) {
+    EACH {
         inverse[j] = scale[j] > 0.0f ? 1.0f / scale[j] : 0.0f;
         error[j] = 0.0f;
     }
-    for (int i = 0; i < 16; i++)
-        for (int j = 0; j < SIXTEENS; j++) {
-            l[i][j] = code_of((x[i][j] - offset[j]) * inverse[j]);
+    for (int i = 0; i < 16; i++) {
+        lanes v;
+        EACH
+            v[j] = (x[i][j] - offset[j]) * inverse[j];
+        to_codes(v, l[i]);
+        EACH {
             float off = scale[j] * l[i][j] + offset[j] - x[i][j];
             error[j] += w[i][j] * (off * off);
         }
+    }
 }
 
 /* The scale and the offset (at most 0) of each sixteen that leave the least error: codes are guessed, scale and
@@ -94,7 +109,7 @@ static void assign(const lanes x[16], const lanes w[16], const lanes scale, cons
 static void fit(const lanes x[16], const lanes w[16], lanes scale, lanes offset) {
     lanes low, width, best, l[16], s, o, error;
     moments m;
-    for (int j = 0; j < SIXTEENS; j++) {
+    EACH {
         float min = x[0][j], max = x[0][j];
         for (int i = 1; i < 16; i++) {
             min = x[i][j] < min ? x[i][j] : min;
@@ -106,14 +121,19 @@ static void fit(const lanes x[16], const lanes w[16], lanes scale, lanes offset)
         best[j] = INFINITY;
     }
     for (int guess = 0; guess < GUESSED; guess++) {
-        for (int i = 0; i < 16; i++)
-            for (int j = 0; j < SIXTEENS; j++)
-                l[i][j] = code_of((x[i][j] - low[j]) * (width[j] > 0.0f ? GUESSES[guess] / width[j] : 0.0f));
+        lanes v, inverse;
+        EACH
+            inverse[j] = width[j] > 0.0f ? GUESSES[guess] / width[j] : 0.0f;
+        for (int i = 0; i < 16; i++) {
+            EACH
+                v[j] = (x[i][j] - low[j]) * inverse[j];
+            to_codes(v, l[i]);
+        }
         for (int round = 0; round < ROUNDS; round++) {
             add_up(x, w, (const lanes *)l, &m);
             solve(&m, low, s, o);
             assign(x, w, s, o, l, error);
-            for (int j = 0; j < SIXTEENS; j++)
+            EACH
                 if (error[j] < (guess < FEW ? best[j] : 0.25f * best[j] - 0x1p-18f))
                     best[j] = error[j], scale[j] = s[j], offset[j] = o[j];
         }
@@ -129,7 +149,7 @@ typedef struct {
 /* For c's d and dmin: of the multiples next to the fitted scales and offsets, the pairs of least error. */
 static void choose(const lanes x[16], const lanes w[16], const lanes scale, const lanes offset, choice *c) {
     lanes best, sc0, m0, s, o, error;
-    for (int j = 0; j < SIXTEENS; j++) {
+    EACH {
         best[j] = INFINITY;
         c->scale[j] = c->min[j] = 0.0f;
         sc0[j] = c->d > 0.0f ? (float)(int)(clamp(scale[j] / c->d, MAX_SCALE) + 0.5f) : 0.0f;
@@ -137,18 +157,18 @@ static void choose(const lanes x[16], const lanes w[16], const lanes scale, cons
     }
     for (int t = 0; t < 9; t++) {
         lanes a, b;
-        for (int j = 0; j < SIXTEENS; j++) {
+        EACH {
             a[j] = clamp(sc0[j] + (float)(t / 3 - 1), MAX_SCALE);
             b[j] = clamp(m0[j] + (float)(t % 3 - 1), MAX_SCALE);
             s[j] = c->d * a[j];
             o[j] = -c->dmin * b[j];
         }
         assign(x, w, s, o, c->l, error);
-        for (int j = 0; j < SIXTEENS; j++)
+        EACH
             if (error[j] < best[j])
                 best[j] = error[j], c->scale[j] = a[j], c->min[j] = b[j];
     }
-    for (int j = 0; j < SIXTEENS; j++) {
+    EACH {
         s[j] = c->d * c->scale[j];
         o[j] = -c->dmin * c->min[j];
     }
@@ -160,7 +180,7 @@ static void choose(const lanes x[16], const lanes w[16], const lanes scale, cons
 static void refit(const lanes x[16], const lanes w[16], const choice *c, float *d, float *dmin) {
     lanes pp = {0}, pm = {0}, mm = {0}, px = {0}, mx = {0};
     for (int i = 0; i < 16; i++)
-        for (int j = 0; j < SIXTEENS; j++) {
+        EACH {
             float p = c->scale[j] * c->l[i][j], wp = w[i][j] * p, wm = w[i][j] * c->min[j];
             pp[j] += wp * p;
             pm[j] += wp * c->min[j];
@@ -194,7 +214,7 @@ static void try_units(const lanes x[16], const lanes w[16], const lanes scale, c
 static void write_block(const choice *c, int power, uint8_t *out) {
     store_half(out + 80, half_of_unit(c->d, power));
     store_half(out + 82, half_of_unit(c->dmin, power));
-    for (int j = 0; j < SIXTEENS; j++) {
+    EACH {
         out[j] = (uint8_t)((int)c->scale[j] | (int)c->min[j] << 4);
         for (int i = 0; i < 16; i++)
             out[16 + j / 8 * 32 + j % 2 * 16 + i] |= (uint8_t)((int)c->l[i][j] << j % 8 / 2 * 2);
@@ -217,7 +237,7 @@ static void quantize_block(const float *in, uint8_t *out) {
         x[i % 16][i / 16] = ldexpf(in[i], -power);
     weigh((const lanes *)x, w);
     fit((const lanes *)x, (const lanes *)w, scale, offset);
-    for (int j = 0; j < SIXTEENS; j++) {
+    EACH {
         most = scale[j] > most ? scale[j] : most;
         least = offset[j] < least ? offset[j] : least;
     }
@@ -237,9 +257,34 @@ static void dequantize_block(const uint8_t *block, float *x) {
     }
 }
 
-static void quantize(const float *x, uint8_t *blocks, size_t count) {
+static void quantize_any(const float *x, uint8_t *blocks, size_t count) {
     for (size_t i = 0; i < count; i++)
         quantize_block(x + i * SUPER, blocks + i * Q2_K_BYTES);
+}
+
+/* The same with wider vectors: no fused multiply-add, so not a bit changes. */
+#ifdef HAVE_AVX2
+#define WIDER(name, isa)                                                                                  \
+    __attribute__((target(isa), flatten)) static void name(const float *x, uint8_t *blocks, size_t count) { \
+        quantize_any(x, blocks, count);                                                                   \
+    }
+WIDER(quantize_avx2, "avx2")
+#ifdef __clang__ /* which does not know the last word, and needs none */
+WIDER(quantize_avx512, "avx512f,avx512bw,avx512vl,avx512dq")
+#else
+WIDER(quantize_avx512, "avx512f,avx512bw,avx512vl,avx512dq,prefer-vector-width=512")
+#endif
+#endif
+
+static void quantize(const float *x, uint8_t *blocks, size_t count) {
+#ifdef HAVE_AVX2
+    if (isa_chosen() == &isa_avx512)
+        quantize_avx512(x, blocks, count);
+    else if (isa_chosen() == &isa_avx2)
+        quantize_avx2(x, blocks, count);
+    else
+#endif
+        quantize_any(x, blocks, count);
 }
 
 static void dequantize(const uint8_t *blocks, float *x, size_t count) {
