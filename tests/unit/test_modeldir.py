@@ -135,6 +135,13 @@ def test_what_does_not_fit_in_blocks_gets_a_wider_type_by_name(tmp_path):
     assert np.array_equal(logits(loaded.model), logits(small))
 
 
+def test_a_model_is_called_after_the_type_of_most_weights(tmp_path):
+    small, _ = quantize_model(build(), "Q8_0")
+    small.embed.weight = native.quantize(native.dequantize(small.embed.weight), "F16")
+    save_model(tmp_path / "m", small, TOKENIZER)
+    assert load_model(tmp_path / "m").qtype == "Q8_0"
+
+
 @pytest.mark.parametrize(
     ("qtype", "width", "kind"),
     [
