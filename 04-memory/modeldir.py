@@ -1,6 +1,7 @@
-"""The model directory: `config.json`, `tokenizer.json`, and weights in safetensors or, quantized, in GGUF.
+"""The model directory: `config.json`, `tokenizer.json`, and weights in safetensors or GGUF.
 
-A directory is portable and whole: it is written beside and renamed, and loading checks hashes and shapes.
+A directory is portable and whole: it is written beside and renamed, and loading checks hashes and shapes. How
+quantized weights lie in their file is quantfiles.py's.
 """
 
 import errno
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import gguf
 import numpy as np
 import safetensors
 from safetensors.numpy import load_file, save_file
@@ -21,6 +21,7 @@ from chronos.console import ChronosError
 from chronos.files import atomic_directory, read_json, sha256_file, write_json
 from chronos.memory.config import config_dict, config_from
 from chronos.memory.model import Model
+from chronos.memory.quantfiles import is_int4, join_int4, read_gguf, split_int4, write_gguf
 from chronos.tokenization.factory import load_tokenizer
 from chronos.tokenization.tokenizer import Tokenizer
 
@@ -42,7 +43,7 @@ class Loaded:
 
 
 def save_model(path: Path, model: Model, tokenizer: Tokenizer) -> None:
-    """Write a model directory, replacing an older one in one step; GGUF if any weight is quantized."""
+    """Write a model directory, replacing an older one in one step; GGUF if it has llama.cpp's blocks."""
     write_model(path, model, tokenizer, config_dict(model.config), model.config.context)
 
 
@@ -50,13 +51,14 @@ def write_model(
     path: Path, model: Module, tokenizer: Tokenizer, config: dict[str, Any], context: int
 ) -> None:
     """The files of any kind of model: weights, tokenizer.json, and config.json with `config` in it."""
-    quantized = any(isinstance(p, native.QuantTensor) for _, p in model.named())
+    tensors = {n: p if isinstance(p, native.QuantTensor) else p.data for n, p in model.named()}
+    blocks = any(isinstance(t, native.QuantTensor) and not is_int4(t) for t in tensors.values())
     with atomic_directory(path) as folder:
-        weights = folder / (GGUF if quantized else SAFETENSORS)
-        if quantized:
-            _write_gguf(weights, model, context)
+        weights = folder / (GGUF if blocks else SAFETENSORS)
+        if blocks:
+            write_gguf(weights, tensors, context)
         else:
-            write_safetensors(weights, model)
+            write_arrays(weights, split_int4(tensors))
         tokenizer.save(folder / "tokenizer.json")
         about = {
             "version": VERSION,
@@ -96,16 +98,11 @@ def load_model(path: Path) -> Loaded:
 
 
 def read_weights(weights: Path, model: Module) -> str | None:
-    """Put a file of weights into a model of their shape; the type of its blocks, None for float32."""
+    """Put a file of weights into a model of their shape; the type of most of them, None for float32."""
     if weights.name == SAFETENSORS:
-        fill(model, read_safetensors(weights), weights)
-        return None
-    return _read_gguf(weights, model)
-
-
-def write_safetensors(path: Path, model: Module) -> None:
-    """Name → float32 array of every parameter."""
-    write_arrays(path, {name: p.data for name, p in model.parameters().items()})
+        shapes = {f"{prefix}weight": module.weight.shape for prefix, module in _holders(model)}
+        return _place(join_int4(read_safetensors(weights), shapes, weights), model, weights)
+    return _place(read_gguf(weights), model, weights)
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -141,15 +138,25 @@ def fill(model: Module, arrays: dict[str, np.ndarray], where: Path) -> None:
 
 
 def quantize_model(model: Kind, qtype: str) -> tuple[Kind, list[str]]:
-    """A copy with every matrix that fits in `qtype` blocks, and the names of those that stay float32."""
+    """A copy with every matrix in `qtype`, and the names of those that `type_for` gives another."""
     copy = model.replica()
-    left = []
+    other = []
     for name, module in _holders(copy):
-        if module.weight.shape[1] % native.BLOCK:
-            left.append(f"{name}weight")
-        else:
-            module.weight = native.pack(native.quantize(np.ascontiguousarray(module.weight.data), qtype))
-    return copy, left
+        kind = type_for(qtype, module.weight.shape[1])
+        if kind != qtype:
+            other.append(f"{name}weight")
+        module.weight = native.pack(native.quantize(np.ascontiguousarray(module.weight.data), kind))
+    return copy, other
+
+
+def type_for(qtype: str, width: int) -> str:
+    """`qtype`, or for rows that do not divide into its blocks, which GGUF cannot hold, a wider type.
+
+    That is Q4_0 for Q2_K where it fits, else F16; llama.cpp does alike. INT4, F16 and BF16 take any width.
+    """
+    if qtype == "Q2_K" and width % 256:
+        qtype = "Q4_0"
+    return "F16" if qtype in ("Q4_0", "Q8_0") and width % native.BLOCK else qtype
 
 
 def _holders(module: Module, prefix: str = "") -> list[tuple[str, Any]]:
@@ -161,54 +168,21 @@ def _holders(module: Module, prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-def _write_gguf(path: Path, model: Module, context: int) -> None:
-    try:
-        _write_gguf_tensors(path, model, context)
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error  # NumPy: a short write
-
-
-def _write_gguf_tensors(path: Path, model: Module, context: int) -> None:
-    writer = gguf.GGUFWriter(str(path), arch="chronos")
-    writer.add_name("chronos")
-    writer.add_context_length(context)
-    for name, p in model.named():
-        if isinstance(p, native.QuantTensor):
-            blocks = np.frombuffer(p.tobytes(), np.uint8).reshape(p.shape[0], -1)
-            writer.add_tensor(name, blocks, raw_dtype=gguf.GGMLQuantizationType[p.type])
-        else:
-            writer.add_tensor(name, p.data)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-def _read_gguf(path: Path, model: Module) -> str | None:
-    """Put a GGUF file's tensors into the model: blocks stay quantized. Returns their type."""
-    try:
-        tensors = {t.name: t for t in gguf.GGUFReader(str(path)).tensors}
-    except (OSError, ValueError, IndexError, KeyError, UnicodeDecodeError, MemoryError) as error:
-        raise ChronosError(f"cannot read GGUF: {error}", where=path) from error
-    qtype = None
+def _place(tensors: dict[str, np.ndarray | native.QuantTensor], model: Module, where: Path) -> str | None:
+    """Put a file's tensors into the model, names and shapes exactly its own; the type of most weights."""
+    weights: dict[str, int] = {}
     for prefix, module in _holders(model):
         tensor = tensors.get(f"{prefix}weight")
-        if tensor is not None and tensor.tensor_type.name != "F32":
-            qtype = tensor.tensor_type.name
-            if tuple(tensor.shape[::-1]) != module.weight.shape:
+        if isinstance(tensor, native.QuantTensor):
+            if tensor.shape != module.weight.shape:
                 what = f"tensor {prefix}weight has another shape"
-                raise ChronosError(
-                    what, where=path, expected=module.weight.shape, got=tuple(tensor.shape[::-1])
-                )
-            blocks = native.QuantTensor.frombytes(qtype, module.weight.shape, tensor.data.tobytes())
-            module.weight = native.pack(blocks)
-    floats = {name: np.array(t.data) for name, t in tensors.items() if t.tensor_type.name == "F32"}
+                raise ChronosError(what, where=where, expected=module.weight.shape, got=tensor.shape)
+            module.weight = native.pack(tensor)
+            weights[tensor.type] = weights.get(tensor.type, 0) + tensor.shape[0] * tensor.shape[1]
     if odd := sorted(set(tensors) ^ {name for name, _ in model.named()}):
-        raise ChronosError("weights do not fit the configuration", where=path, got=f"odd tensor {odd[0]}")
-    fill(model, floats, path)
-    return qtype
+        raise ChronosError("weights do not fit the configuration", where=where, got=f"odd tensor {odd[0]}")
+    fill(model, {n: t for n, t in tensors.items() if not isinstance(t, native.QuantTensor)}, where)
+    return max(weights, key=weights.__getitem__, default=None)
 
 
 def sizes(model: Module) -> dict[str, int]:

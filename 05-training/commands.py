@@ -18,7 +18,7 @@ FLAGS = {  # flag → (setting, type, help)
     "--max-length": ("model.context", int, "tokens in a sequence"),
     "--context-dim": ("model.width", int, "width of the residual stream"),
 }
-QTYPES = ("Q4_0", "Q8_0")
+QTYPES = ("Q4_0", "Q8_0", "Q2_K", "INT4", "INT4_32", "INT4_64", "INT4_128", "F16", "BF16")
 RECIPES = {"chronos": "live"}  # preset → the experiment that is meant where none is named
 OF_TEXTS = ("--epochs", "--batch-size", "--accumulation-steps")
 

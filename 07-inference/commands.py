@@ -11,18 +11,22 @@ from typing import Any
 
 from chronos.console import say, warn_without_effect
 from chronos.inference import memory_commands, recall_commands
+from chronos.training.commands import QTYPES
 
 MODEL = "a model directory (default: the one that `make` trained)"
 
 
 def register(subparsers: Any) -> None:
     """Add the stage's commands to the command line."""
-    quantize = subparsers.add_parser("quantize", help="a model in blocks of 4 or 8 bits, as llama.cpp's")
+    quantize = subparsers.add_parser("quantize", help="a model in 16, 8, 4 or 2 bits a weight")
     quantize.add_argument("--model-path", type=Path, metavar="DIR", help=MODEL)
     quantize.add_argument(
         "--out-dir", type=Path, metavar="DIR", help="default artifacts/07-inference/MODEL-QTYPE"
     )
-    quantize.add_argument("--qtype", choices=("Q4_0", "Q8_0"), default="Q4_0", help="default Q4_0")
+    quantize.add_argument(
+        "--qtype", choices=QTYPES, default="Q4_0", metavar="TYPE",
+        help=f"{', '.join(QTYPES[:-1])} or {QTYPES[-1]} (default Q4_0)",
+    )  # fmt: skip
     quantize.add_argument(
         "--data", type=Path, metavar="PATH", help="a text or token shards: measure the loss before and after"
     )
@@ -89,8 +93,9 @@ def run_quantize(args: argparse.Namespace) -> dict[str, Any]:
     if args.data:
         before, after, rise = (found[name] for name in ("nats_before", "nats_after", "rise"))
         say(f"loss: {before:.4f} → {after:.4f} nats/token, a rise of {rise:+.5f}")
-    if found["float32"]:
-        say(f"left in float32: {', '.join(found['float32'])}")
+    for kind in sorted(set(found["other"].values())):
+        names = [name for name, other in found["other"].items() if other == kind]
+        say(f"in {kind}, whose rows are no whole blocks of {args.qtype}: {', '.join(names)}")
     say(f"quantized model: {out}")
     return found
 

@@ -1,6 +1,6 @@
-"""A model directory in float32 → the same model in blocks of 4 or 8 bits, and what that costs in loss.
+"""A model directory in float32 → the same model in 16, 8, 4 or 2 bits a weight, and what that costs in loss.
 
-The blocks are llama.cpp's, in GGUF. Run it as `chronos quantize --model-path DIR --out-dir DIR --qtype Q8_0`.
+How weights lie in the file is 04's. Run it as `chronos quantize --model-path DIR --out-dir DIR --qtype Q8_0`.
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 from chronos import native
 from chronos.architecture.layers import Module
-from chronos.console import ChronosError
+from chronos.console import ChronosError, warn
 from chronos.evaluation.held_out import measure, open_tokens
 from chronos.memory.modeldir import (
     GGUF,
@@ -20,22 +20,24 @@ from chronos.memory.modeldir import (
     save_model,
 )
 from chronos.memory.recall.modelfiles import is_recaller, load_recaller, save_recaller
+from chronos.native.blocks import FORMATS
 
 FILES = {"config.json", "tokenizer.json", SAFETENSORS, GGUF}
 
 
 def quantize_directory(source: Path, out_dir: Path, qtype: str, data: Path | None = None) -> dict[str, Any]:
-    """Write `out_dir` with every matrix of `source` in `qtype` blocks; what is refused writes nothing.
+    """Write `out_dir` with every matrix of `source` in `qtype`; what is refused writes nothing.
 
     Returns {"model_path", "qtype", "bytes_before", "bytes_after" (of the weights' files), "bits_per_weight"
-    (over all weights), "float32" (names of matrices whose rows do not fit in blocks)} and, with `data` (a
-    text or token shards), {"nats_before", "nats_after", "rise"} in nats per token.
+    (over all weights), "other" (name → type of matrices whose rows do not divide into blocks)} and, with
+    `data` (a text or token shards), {"nats_before", "nats_after", "rise"} in nats per token.
 
     Raises ChronosError for weights that are quantized already, an unknown type, and an `out_dir` that is
     `source` or holds anything that is not a model directory's.
     """
-    if qtype not in native.TYPES:
-        raise ChronosError("unknown qtype", expected=" or ".join(native.TYPES), got=repr(qtype))
+    if qtype not in (*native.FORMATS, "INT4"):
+        expected = " or ".join((*native.FORMATS, "INT4"))
+        raise ChronosError("unknown qtype", expected=expected, got=repr(qtype))
     refuse_place(source, out_dir)
     remembers = is_recaller(source)
     if remembers and data is not None:
@@ -45,10 +47,10 @@ def quantize_directory(source: Path, out_dir: Path, qtype: str, data: Path | Non
     if loaded.qtype:
         mend = "give the float32 model that it was made from"
         raise ChronosError(f"this model is quantized already ({loaded.qtype})", where=source, mend=mend)
-    small, left = quantize_model(loaded.model, qtype)
-    if not any(isinstance(p, native.QuantTensor) for _, p in small.named()):
-        what = f"no matrix has rows that divide into blocks of {native.BLOCK}"
-        raise ChronosError(what, where=source, mend="train one with a model.width that does")
+    small, other = quantize_model(loaded.model, qtype)
+    types = {name: p.type for name, p in small.named() if isinstance(p, native.QuantTensor)}
+    if len(other) == len(types):
+        warn(f"no matrix has rows of whole {qtype} blocks, {FORMATS[qtype][0]} weights: all get a wider type")
     losses = {}
     if data is not None:
         with open_tokens(data, loaded.tokenizer) as shards:
@@ -59,9 +61,9 @@ def quantize_directory(source: Path, out_dir: Path, qtype: str, data: Path | Non
         "model_path": str(out_dir),
         "qtype": qtype,
         "bytes_before": (source / SAFETENSORS).stat().st_size,
-        "bytes_after": (out_dir / GGUF).stat().st_size,
+        "bytes_after": next(out_dir.glob("model.*")).stat().st_size,
         "bits_per_weight": 8 * weight_bytes(small) / parameter_count(small),
-        "float32": left,
+        "other": {name: types[name] for name in other},
         **losses,
     }
 

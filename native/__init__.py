@@ -17,7 +17,7 @@ import numpy as np
 
 from chronos.console import ChronosError, warn
 from chronos.native import plain
-from chronos.native.blocks import BLOCK, INT4, PackedTensor, QuantTensor, check_type, check_width
+from chronos.native.blocks import BLOCK, INT4, PackedTensor, QuantTensor, check_type
 from chronos.native.blocks import FORMATS as _FORMATS
 from chronos.native.gemm import PackedMatrix, has_bf16, has_wide, matmul_bf16, matmul_f32, pack_bf16, pack_f32
 from chronos.native.scan import top_k
@@ -66,7 +66,8 @@ def quantize(w: np.ndarray, qtype: str) -> QuantTensor:
     """w (N, K) → its blocks as `qtype`, one of FORMATS, byte for byte those of llama.cpp and `gguf`.
 
     Two have no oracle for their bytes: Q2_K, llama.cpp's blocks, but what is put in them is our search's;
-    and INT4, ours altogether ("INT4" alone is the largest group of 128, 64 and 32 that divides K).
+    and INT4, ours altogether ("INT4" alone is the largest group of 128, 64 and 32 that divides K, else 32).
+    Where K is no multiple of the block, zeros fill up the last one of each row.
 
     Floats other than float32 are converted to it and strided arrays are copied; w is never changed or kept.
     Finite values of any size are taken: a scale beyond the largest half (65,504) is stored as infinity, as in
@@ -78,7 +79,6 @@ def quantize(w: np.ndarray, qtype: str) -> QuantTensor:
     w = _float32_matrix(w, "w", "quantize")
     if qtype == "INT4":
         qtype = next((t for t in reversed(INT4) if w.shape[1] % _FORMATS[t][0] == 0), INT4[0])
-    check_width(qtype, w.shape[1], w.shape, "quantize")
     bad = _engine().first_nonfinite(w)
     if bad >= 0:
         row, column = divmod(bad, w.shape[1])
@@ -123,8 +123,9 @@ def matmul(x: np.ndarray, packed: QuantTensor) -> np.ndarray:
     Each block of 32 values of x is rounded to int8 with a scale s = max|x| / 127, so y is off by at most
     Σ_blocks s/2 · Σ|w| from the exact product, plus float32 rounding. Q2_K takes 256 values of x at once; F16
     and BF16 take x as it is. With the compiled kernels the result of a row depends neither on the number of
-    threads nor on the other rows of x. A row of x with NaN or infinity gives a row of NaN; a block of x below
-    2^-120 counts as zero.
+    threads nor on the other rows of x. A row of x with NaN or infinity gives a row of NaN (with F16 and BF16
+    what float32 makes of it); a block of x below 2^-120 counts as zero. Blocks are taken as they are: a scale
+    that is NaN or infinite makes the outputs of its row of weights NaN or infinite, and no others.
 
     Weights that are used again are worth packing (`pack`): types other than TYPES are packed for each call.
     B and N may be 0. Floats other than float32 are converted to it; x that is strided, unaligned or
@@ -166,7 +167,8 @@ def back(g: np.ndarray, packed: QuantTensor) -> np.ndarray:
     """g (B, N), packed (N, K) → y (B, K) float32 in a new array: g @ dequantize(packed).
 
     The gradient of x through frozen weights. Nothing is rounded but float32 sums, whose order depends neither
-    on the number of threads nor on the other rows of g. The rules for g are those for x in `matmul`.
+    on the number of threads nor on the other rows of g. A NaN or infinity in g, or in a scale of the weights,
+    gives what float32 makes of it in that row, or that block of columns. g is copied as x is in `matmul`.
     """
     _check_packed(packed, "back")
     g = _float32_matrix(g, "g", "back")

@@ -10,6 +10,7 @@ enum { STRETCH = 32, TASK_ROWS = 48 }; /* rows of w at a time, rows of g in a ta
 
 typedef struct {
     const panel_table *kernels;
+    int type;
     codec codec;
     format format;
     const uint8_t *blocks;
@@ -24,14 +25,14 @@ static void back_task(void *context, size_t task) {
     size_t column = task % p->column_tasks * BACK_COLS, row = task / p->column_tasks * TASK_ROWS;
     size_t cols = p->k - column < BACK_COLS ? p->k - column : BACK_COLS;
     size_t rows = p->b - row < TASK_ROWS ? p->b - row : TASK_ROWS;
-    size_t row_bytes = p->k / p->format.weights * p->format.bytes, count = cols / p->format.weights;
+    size_t bytes = row_bytes(p->type, p->k), count = (cols + p->format.weights - 1) / p->format.weights;
     const uint8_t *from = p->blocks + column / p->format.weights * p->format.bytes;
     memset(sum, 0, rows * BACK_COLS * sizeof(float));
     memset(w, 0, sizeof w); /* the columns past the last add nothing */
     for (size_t i = 0; i < p->n; i += STRETCH) {
         size_t stretch = p->n - i < STRETCH ? p->n - i : STRETCH;
         for (size_t r = 0; r < stretch; r++)
-            p->codec.dequantize(from + (i + r) * row_bytes, w + r * BACK_COLS, count);
+            p->codec.dequantize(from + (i + r) * bytes, w + r * BACK_COLS, count);
         p->kernels->accumulate(p->g + row * p->n + i, p->n, rows, w, stretch, sum);
     }
     for (size_t r = 0; r < rows; r++)
@@ -40,14 +41,12 @@ static void back_task(void *context, size_t task) {
 
 int chronos_back(int type, const uint8_t *blocks, size_t n, size_t k, const float *g, size_t b, float *y) {
     const panel_table *own = isa_chosen()->panels;
-    back_product p = {.blocks = blocks, .n = n, .k = k, .b = b, .g = g, .y = y};
+    back_product p = {.type = type, .blocks = blocks, .n = n, .k = k, .b = b, .g = g, .y = y};
     p.kernels = own ? own : &panels_portable;
     p.codec = codec_of(type);
     p.format = format_of(type);
     if (!p.format.weights)
         return CHRONOS_BAD_TYPE;
-    if (k % p.format.weights)
-        return CHRONOS_BAD_K;
     p.column_tasks = (k + BACK_COLS - 1) / BACK_COLS;
     pool_run(back_task, &p, p.column_tasks * ((b + TASK_ROWS - 1) / TASK_ROWS));
     return CHRONOS_OK;

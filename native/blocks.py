@@ -31,29 +31,27 @@ def check_type(qtype: str, where: str) -> None:
         )
 
 
-def check_width(qtype: str, k: int, shape: tuple[int, ...], where: str) -> None:
-    """Refuse rows that do not divide into blocks of this type."""
-    block = FORMATS[qtype][0]
-    if k % block:
-        mend = f"pad the rows with zeros to {-(-k // block) * block}, or keep this matrix in float32"
-        raise ChronosError(
-            f"rows must be a multiple of {block} long", where=where, got=f"shape {shape}", mend=mend
-        )
+def filled(qtype: str, k: int) -> int:
+    """K rounded up to whole blocks: what the blocks of a row hold."""
+    weights = FORMATS[qtype][0]
+    return -(-k // weights) * weights
 
 
 def data_bytes(qtype: str, shape: tuple[int, int]) -> int:
     """The bytes that a matrix (N, K) takes."""
     weights, size = FORMATS[qtype]
-    return shape[0] * (shape[1] // weights) * size
+    return shape[0] * (filled(qtype, shape[1]) // weights) * size
 
 
 @dataclass(frozen=True, eq=False)
 class QuantTensor:
     """A matrix (N, K) of quantized weights: N rows of blocks in llama.cpp's order. Read-only.
 
-    `type` is one of FORMATS, `shape` is (N, K) with K a multiple of the block's weights, and `data` is a
-    contiguous, read-only uint8 array (nbytes,) that the tensor keeps alive. Raises ChronosError when they do
-    not agree.
+    `type` is one of FORMATS, `shape` is (N, K), and `data` is a contiguous, read-only uint8 array (nbytes,)
+    that the tensor keeps alive. Raises ChronosError when they do not agree.
+
+    K is any number: zeros fill up the last block of each row when it is made, x counts as zero there, and no
+    result shows it. A GGUF file cannot say so, and takes whole blocks alone.
     """
 
     type: str
@@ -68,7 +66,6 @@ class QuantTensor:
             raise ChronosError("shape must be (N, K)", where=where, got=repr(self.shape))
         shape = (int(shape[0]), int(shape[1]))
         object.__setattr__(self, "shape", shape)
-        check_width(self.type, shape[1], shape, where)
         data, size = self.data, data_bytes(self.type, shape)
         if (
             not isinstance(data, np.ndarray)

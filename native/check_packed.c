@@ -47,8 +47,7 @@ static void check_sums(const char *what, int type, const float *w, size_t n, siz
 }
 
 static void check_one(int type, size_t n, size_t k, size_t b) {
-    format f = format_of(type);
-    size_t bytes = n * (k / f.weights) * f.bytes, size = chronos_packed_bytes(type, n, k);
+    size_t bytes = n * row_bytes(type, k), size = chronos_packed_bytes(type, n, k);
     uint8_t *blocks = malloc(bytes), *again = malloc(bytes), *panels = malloc(size);
     float *w = floats(n * k), *x = floats(b * k), *g = floats(b * n), *y = malloc(b * n * 4), *y2 = malloc(b * n * 4);
     float *dx = malloc(b * k * sizeof(float));
@@ -66,6 +65,11 @@ static void check_one(int type, size_t n, size_t k, size_t b) {
     if (chronos_matmul_packed(type, panels, n, k, x, b, y) || chronos_back(type, blocks, n, k, g, b, dx))
         fail("product refused", type, n, k, b);
     check_sums("product", type, w, n, k, x, b, y, 0, rounding);
+    if (type == CHRONOS_Q4_0 || type == CHRONOS_Q8_0) {
+        if (chronos_matmul(type, blocks, n, k, x, b, y2))
+            fail("product of blocks refused", type, n, k, b);
+        check_sums("product of blocks", type, w, n, k, x, b, y2, 0, rounding);
+    }
     check_sums("back", type, w, n, k, g, b, dx, 1, 0.0);
     chronos_set_threads(3);
     chronos_matmul_packed(type, panels, n, k, x, b, y2);
@@ -86,7 +90,10 @@ int main(void) {
         for (size_t t = 0; t < sizeof types / sizeof *types; t++)
             for (size_t j = 0; j < 7 * 5 * 8; j++) {
                 size_t unit = format_of(types[t]).weights, k = ks[j / 7 % 5] * unit;
-                check_one(types[t], ns[j % 7], unit == SUPER && k > 3 * SUPER ? 3 * SUPER : k, bs[j / 35]);
+                k = unit == SUPER && k > 3 * SUPER ? 3 * SUPER : k;
+                check_one(types[t], ns[j % 7], k, bs[j / 35]);
+                if (unit > 1 && k > 0) /* rows whose last block is not full */
+                    check_one(types[t], ns[j % 7], k - 1 - j % (unit - 1), bs[j / 35]);
             }
         printf("%s, packed: good\n", isa);
     }

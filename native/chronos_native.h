@@ -77,8 +77,8 @@ int chronos_set_threads(int n); /* 1 <= n <= 256; returns the number that will b
 int chronos_threads(void);
 
 /* quants.c, matmul.c: what Python calls. Each returns 0, or an error that __init__.py would have caught.
- *   quantize:   w (rows, k) float32 -> blocks (rows, k/32)       dequantize: the way back
- *   matmul:     x (b, k), w (n, k/32) blocks -> y (b, n) = x w^T
+ *   quantize:   w (rows, k) float32 -> blocks (rows, ceil(k/32))       dequantize: the way back
+ *   matmul:     x (b, k), w (n, ceil(k/32)) blocks -> y (b, n) = x w^T
  *   nonfinite:  the index of the first NaN or infinity among x (n,), or n */
 enum { CHRONOS_OK, CHRONOS_BAD_TYPE = -1, CHRONOS_BAD_K = -2, CHRONOS_NO_MEMORY = -3, CHRONOS_BAD_ISA = -4 };
 int chronos_quantize(int type, const float *w, size_t rows, size_t k, uint8_t *blocks);
@@ -94,7 +94,7 @@ static inline size_t block_bytes(int type) { /* 0 for a type that we do not have
     return type == CHRONOS_Q4_0 ? Q4_0_BYTES : type == CHRONOS_Q8_0 ? Q8_0_BYTES : 0;
 }
 
-static inline size_t groups_of(size_t k) { return (k / BLOCK + GROUP - 1) / GROUP; }
+static inline size_t groups_of(size_t k) { return (k + BLOCK * GROUP - 1) / (BLOCK * GROUP); }
 
 static inline uint32_t float_bits(float f) {
     uint32_t u;

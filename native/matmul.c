@@ -26,8 +26,17 @@ typedef struct {
 } product;
 
 static void quantize_row(void *context, size_t i) {
+    enum { SPAN = GROUP * BLOCK };
     const product *p = context;
-    p->isa->quantize_x(p->x + i * p->k, p->k, p->groups + i * groups_of(p->k));
+    const float *x = p->x + i * p->k;
+    size_t whole = p->k % BLOCK ? p->k / SPAN * SPAN : p->k;
+    x_group *groups = p->groups + i * groups_of(p->k);
+    p->isa->quantize_x(x, whole, groups);
+    if (whole == p->k)
+        return;
+    float ends[SPAN] = {0}; /* of a row that ends within a block: zeros fill it up */
+    memcpy(ends, x + whole, (p->k - whole) * sizeof(float));
+    p->isa->quantize_x(ends, SPAN, groups + whole / SPAN);
 }
 
 static void multiply_tile(void *context, size_t task) {
@@ -35,7 +44,7 @@ static void multiply_tile(void *context, size_t task) {
     size_t row = task % p->row_tiles * p->tile_rows, col = task / p->row_tiles * COLS;
     size_t rows = p->n - row < p->tile_rows ? p->n - row : p->tile_rows;
     size_t cols = p->b - col < COLS ? p->b - col : COLS;
-    part tile = {.rows = rows, .cols = cols, .blocks = p->k / BLOCK, .ldy = p->n};
+    part tile = {.rows = rows, .cols = cols, .blocks = (p->k + BLOCK - 1) / BLOCK, .ldy = p->n};
     tile.w = p->w + row * p->row_bytes;
     tile.groups = p->groups + col * groups_of(p->k);
     tile.y = p->y + col * p->n + row;
@@ -57,8 +66,6 @@ static void multiply_chunk(product *p) {
 int chronos_matmul(int type, const uint8_t *w, size_t n, size_t k, const float *x, size_t b, float *y) {
     if (!block_bytes(type))
         return CHRONOS_BAD_TYPE;
-    if (k % BLOCK)
-        return CHRONOS_BAD_K;
     if (n == 0 || b == 0)
         return CHRONOS_OK;
     size_t chunk = b < CHUNK ? b : CHUNK, line = 64;
@@ -67,7 +74,7 @@ int chronos_matmul(int type, const uint8_t *w, size_t n, size_t k, const float *
         return CHRONOS_NO_MEMORY;
     product p = {.isa = isa_chosen(), .w = w, .n = n, .k = k};
     p.product = type == CHRONOS_Q4_0 ? p.isa->q4_0 : p.isa->q8_0;
-    p.row_bytes = k / BLOCK * block_bytes(type);
+    p.row_bytes = (k + BLOCK - 1) / BLOCK * block_bytes(type);
     p.groups = (x_group *)(scratch + (line - (uintptr_t)scratch % line)); /* on a cache line */
     for (size_t i = 0; i < b; i += chunk) {
         p.x = x + i * k;

@@ -77,10 +77,9 @@ static void move_row(int type, uint8_t *panel, size_t row, uint8_t *blocks, size
 }
 
 void pack_panel(int type, const uint8_t *blocks, size_t rows, size_t k, uint8_t *panel) {
-    format f = format_of(type);
     memset(panel, 0, panel_bytes(type, k));
     for (size_t r = 0; r < rows; r++) {
-        const uint8_t *row = blocks + r * (k / f.weights * f.bytes);
+        const uint8_t *row = blocks + r * row_bytes(type, k);
         move_row(type, panel, r, (uint8_t *)(uintptr_t)row, k, 1); /* which is only read */
     }
 }

@@ -17,7 +17,7 @@ typedef struct {
     panel_fn *product;
     int type;
     const uint8_t *panels;
-    size_t n, k, b; /* b: rows of x in this chunk */
+    size_t n, k, filled, b; /* k: columns of x; filled: weights of a row; b: rows of x in this chunk */
     const float *x;
     float *y;
     uint8_t *prepared;
@@ -50,12 +50,20 @@ static void prepare_tile(void *context, size_t i) {
     size_t left = p->b - i * COLS, cols = left < COLS ? left : COLS;
     uint8_t *out = p->prepared + i * p->tile_bytes;
     const float *x = p->x + i * COLS * p->k;
-    size_t step = panel_step_weights(p->type);
+    size_t step = panel_step_weights(p->type), whole = p->k == p->filled ? p->k : p->k / SUPER * SUPER;
     int zero = p->type == CHRONOS_Q8_0 ? 128 : 8;
-    if (step == 2)
+    if (step == 2) {
         prepare_floats(x, p->k, cols, p->k, (float *)(void *)out);
-    else
-        (step == SUPER ? p->kernels->prepare_super : p->kernels->prepare)(x, p->k, cols, p->k, zero, out);
+        return;
+    }
+    prepare_fn *prepare = step == SUPER ? p->kernels->prepare_super : p->kernels->prepare;
+    prepare(x, p->k, cols, whole, zero, out);
+    if (whole == p->k)
+        return;
+    float ends[COLS * SUPER] = {0}; /* of rows that end within a block: zeros fill it up */
+    for (size_t c = 0; c < cols; c++)
+        memcpy(ends + c * SUPER, x + c * p->k + whole, (p->k - whole) * sizeof(float));
+    prepare(ends, SUPER, cols, p->filled - whole, zero, out + x_bytes(p->type, whole, cols));
 }
 
 /* Two panels by the tiles [tile, last) of x: a few steps at a time by all of them, if there are several. Sums
@@ -63,7 +71,7 @@ static void prepare_tile(void *context, size_t i) {
 static void multiply_pair(const product *p, size_t i, size_t tile, size_t last) {
     enum { PAIR = 2 * PANEL };
     const uint8_t *panel = p->panels + i * p->panel_bytes;
-    size_t left = p->n - i * PANEL, all = panel_steps(p->type, p->k), step = panel_step_bytes(p->type);
+    size_t left = p->n - i * PANEL, all = panel_steps(p->type, p->filled), step = panel_step_bytes(p->type);
     size_t rows = left < PAIR ? left : PAIR, some = last - tile > 1 ? FIRST_LEVEL / (2 * step) : all, start = 0;
     float sums[TASK_COLS * PAIR], *y = p->y + tile * COLS * p->n + i * PANEL;
     do { /* once where there are no steps, for y must be written */
@@ -107,25 +115,23 @@ static void multiply_chunk(product *p) {
 }
 
 size_t chronos_packed_bytes(int type, size_t n, size_t k) {
-    return (n + PANEL - 1) / PANEL * panel_bytes(type, k);
+    return (n + PANEL - 1) / PANEL * panel_bytes(type, filled(type, k));
 }
 
-static int check(int type, size_t k) {
-    format f = format_of(type);
-    return !f.weights ? CHRONOS_BAD_TYPE : k % f.weights ? CHRONOS_BAD_K : CHRONOS_OK;
-}
+static int check(int type) { return format_of(type).weights ? CHRONOS_OK : CHRONOS_BAD_TYPE; }
 
 int chronos_matmul_packed(int type, const uint8_t *panels, size_t n, size_t k, const float *x, size_t b,
                           float *y) {
-    int wrong = check(type, k);
+    int wrong = check(type);
     if (wrong || n == 0 || b == 0)
         return wrong;
     product p = {.type = type, .panels = panels, .n = n, .k = k, .kernels = table_of(isa_chosen())};
     size_t chunk = b < CHUNK ? b : CHUNK, line = 64;
     p.product = product_of(p.kernels, type);
-    p.panel_bytes = panel_bytes(type, k);
+    p.filled = filled(type, k);
+    p.panel_bytes = panel_bytes(type, p.filled);
     p.pairs = (n + 2 * PANEL - 1) / (2 * PANEL);
-    p.tile_bytes = (x_bytes(type, k, chunk < COLS ? chunk : COLS) + line - 1) / line * line;
+    p.tile_bytes = (x_bytes(type, p.filled, chunk < COLS ? chunk : COLS) + line - 1) / line * line;
     char *scratch = malloc((chunk + COLS - 1) / COLS * p.tile_bytes + line);
     if (!scratch)
         return CHRONOS_NO_MEMORY;
@@ -150,31 +156,31 @@ typedef struct {
 
 static void pack_task(void *context, size_t i) {
     const packing *p = context;
-    format f = format_of(p->type);
-    size_t left = p->n - i * PANEL, row_bytes = p->k / f.weights * f.bytes;
-    const uint8_t *from = p->from + i * PANEL * row_bytes;
+    size_t left = p->n - i * PANEL;
+    const uint8_t *from = p->from + i * PANEL * row_bytes(p->type, p->k);
     pack_panel(p->type, from, left < PANEL ? left : PANEL, p->k, p->to + i * panel_bytes(p->type, p->k));
 }
 
 int chronos_pack(int type, const uint8_t *blocks, size_t n, size_t k, uint8_t *panels) {
-    packing p = {.type = type, .from = blocks, .to = panels, .n = n, .k = k};
-    int wrong = check(type, k);
-    if (!wrong)
-        pool_run(pack_task, &p, (n + PANEL - 1) / PANEL);
-    return wrong;
+    int wrong = check(type);
+    if (wrong)
+        return wrong;
+    packing p = {.type = type, .from = blocks, .to = panels, .n = n, .k = filled(type, k)};
+    pool_run(pack_task, &p, (n + PANEL - 1) / PANEL);
+    return CHRONOS_OK;
 }
 
 static void unpack_task(void *context, size_t i) {
     const packing *p = context;
-    format f = format_of(p->type);
-    unpack_row(p->type, p->from, p->k, (size_t)p->rows[i], p->to + i * (p->k / f.weights * f.bytes));
+    unpack_row(p->type, p->from, p->k, (size_t)p->rows[i], p->to + i * row_bytes(p->type, p->k));
 }
 
 int chronos_unpack_rows(int type, const uint8_t *panels, size_t k, const int64_t *rows, size_t count,
                         uint8_t *blocks) {
-    packing p = {.type = type, .from = panels, .to = blocks, .k = k, .rows = rows};
-    int wrong = check(type, k);
-    if (!wrong)
-        pool_run(unpack_task, &p, count);
-    return wrong;
+    int wrong = check(type);
+    if (wrong)
+        return wrong;
+    packing p = {.type = type, .from = panels, .to = blocks, .k = filled(type, k), .rows = rows};
+    pool_run(unpack_task, &p, count);
+    return CHRONOS_OK;
 }

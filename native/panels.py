@@ -5,7 +5,7 @@ products.h draws the layout. Bytes are moved, nothing is computed; how products 
 
 import numpy as np
 
-from chronos.native.blocks import BLOCK, FORMATS
+from chronos.native.blocks import BLOCK, FORMATS, filled
 
 PANEL = 16  # rows side by side
 
@@ -18,12 +18,12 @@ def step(qtype: str) -> tuple[int, int]:
 def panel_bytes(qtype: str, shape: tuple[int, int]) -> int:
     """The bytes that the panels of a matrix (N, K) take."""
     weights, size = step(qtype)
-    return -(-shape[0] // PANEL) * -(-shape[1] // weights) * size
+    return -(-shape[0] // PANEL) * -(-filled(qtype, shape[1]) // weights) * size
 
 
 def pack(qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Blocks (nbytes,) of w (N, K) → panels (panel_bytes,) uint8."""
-    (n, k), (weights, size) = shape, step(qtype)
+    n, k, (weights, size) = shape[0], filled(qtype, shape[1]), step(qtype)
     panels, steps = -(-n // PANEL), -(-k // weights)
     if not n or not k:
         return np.zeros(0, np.uint8)
@@ -42,8 +42,8 @@ def pack(qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def unpack_rows(qtype: str, panels: np.ndarray, shape: tuple[int, int], rows: np.ndarray) -> np.ndarray:
     """Panels of w (N, K) → blocks (nbytes,) of its rows `rows` (R,)."""
-    weights, size = step(qtype)
-    steps = -(-shape[1] // weights)
+    k, (weights, size) = filled(qtype, shape[1]), step(qtype)
+    steps = -(-k // weights)
     if not len(rows) or not steps:
         return np.zeros(0, np.uint8)
     chosen = panels.reshape(-1, steps, size)[np.asarray(rows) // PANEL]
@@ -53,7 +53,7 @@ def unpack_rows(qtype: str, panels: np.ndarray, shape: tuple[int, int], rows: np
         picked = part[np.arange(len(rows)), :, :, np.asarray(rows) % PANEL]
         pieces.append(picked.reshape(len(rows), steps, width))
         start += width * PANEL
-    return _blocks(qtype, pieces, shape[1])
+    return _blocks(qtype, pieces, k)
 
 
 def _widths(qtype: str) -> list[tuple[int, int]]:

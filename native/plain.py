@@ -1,13 +1,13 @@
 """The plain twin in NumPy: the definition of what the C kernels compute, their oracle, and their stand-in.
 
 Written to be read against llama.cpp's format and SCIENCE's formulas, not to be fast. Arguments are checked by
-the package's face; shapes: B rows of x, N rows of w, K columns of both, K a multiple of 32.
+the package's face; shapes: B rows of x, N rows of w, K columns of both.
 """
 
 import numpy as np
 
 from chronos.native import panels, plain_types
-from chronos.native.blocks import BLOCK, data_bytes
+from chronos.native.blocks import BLOCK, FORMATS, data_bytes, filled
 
 # A block as it lies in memory: a half-precision scale d, then the codes.
 LAYOUTS = {
@@ -27,8 +27,9 @@ def quantize(qtype: str, w: np.ndarray) -> np.ndarray:
     Q4_0: d = (the signed value of largest magnitude, the first of equals) / -8, code = min(15, trunc(w/d +
     8.5)). Q8_0: d = max|w| / 127, code = w/d rounded half away from zero. Both divide by the unrounded d and
     store it in half precision, where it may become infinity. Where 1/d overflows (d < 2^-128) codes are 0.
-    The other types: see plain_types.py.
+    The other types: see plain_types.py. Zeros fill up the last block of a row.
     """
+    w = _fill_up(w, FORMATS[qtype][0])
     if qtype not in ("Q4_0", "Q8_0"):
         return plain_types.quantize(qtype, w)
     x = w.reshape(-1, BLOCK)
@@ -55,6 +56,11 @@ def quantize(qtype: str, w: np.ndarray) -> np.ndarray:
 
 def dequantize(qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Blocks (nbytes,) uint8 → w (N, K) float32: d * (code - 8) for Q4_0, d * code for Q8_0."""
+    w = _dequantize(qtype, data, (shape[0], filled(qtype, shape[1])))
+    return np.ascontiguousarray(w[:, : shape[1]])
+
+
+def _dequantize(qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if qtype not in ("Q4_0", "Q8_0"):
         return plain_types.dequantize(qtype, data, shape)
     blocks = data.view(LAYOUTS[qtype])
@@ -67,11 +73,12 @@ def dequantize(qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarr
 
 
 def quantize_x(x: np.ndarray, step: int = BLOCK) -> tuple[np.ndarray, np.ndarray]:
-    """x (B, K) float32 → codes (B, K/step, step) int8 and scales (B, K/step) float32: x ≈ scale * code.
+    """x (B, K) float32 → codes (B, S, step) int8 and scales (B, S) float32, S = ⌈K/step⌉: x ≈ scale * code.
 
     scale = max|x| / 127 of the block, code = x * (127 / max|x|) rounded to nearest, ties to even, so that
     |x - scale * code| ≤ scale / 2. A block with NaN or infinity gets scale NaN; one below TINY gets zeros.
     """
+    x = _fill_up(x, step)
     blocks = x.reshape(len(x), x.shape[1] // step, step)
     largest = np.abs(blocks).max(axis=2, initial=0)
     usable = np.isfinite(largest) & (largest >= TINY)
@@ -88,7 +95,7 @@ def round_x(qtype: str, x: np.ndarray) -> np.ndarray:
     if qtype in ("F16", "BF16"):
         return x
     codes, scales = quantize_x(x, 256 if qtype == "Q2_K" else BLOCK)
-    return (codes * scales[..., None]).reshape(x.shape)
+    return (codes * scales[..., None]).reshape(len(x), codes.shape[1] * codes.shape[2])[:, : x.shape[1]]
 
 
 def matmul(x: np.ndarray, qtype: str, data: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -129,6 +136,12 @@ def back(g: np.ndarray, qtype: str, data: np.ndarray, shape: tuple[int, int]) ->
         with np.errstate(over="ignore", invalid="ignore"):
             y += g[:, start : start + rows] @ w
     return y
+
+
+def _fill_up(a: np.ndarray, block: int) -> np.ndarray:
+    """Rows of `a` (R, K) with zeros after them, up to a multiple of `block`."""
+    short = -a.shape[1] % block
+    return np.pad(a, ((0, 0), (0, short))) if short else a
 
 
 def first_nonfinite(w: np.ndarray) -> int:

@@ -74,26 +74,40 @@ def _two_bits(q: np.ndarray) -> np.ndarray:
 def _quantize_q2_k(w: np.ndarray) -> np.ndarray:
     """w (blocks, 256) → blocks of Q2_K.
 
-    Each sixteen gets the scale and the offset (at most 0) of least squared error (`_fit`); d and dmin are
-    the largest of them over 15, as halves, the largest half at most; then each sixteen takes the multiples of
-    both next to its own that leave the least error (`_choose`). Done on w times a power of two, in float32.
+    Each sixteen gets the scale and the offset (at most 0) of least squared error (`_fit`), in which a weight
+    counts |w| + 0.3 mean|w|. d and dmin are the largest of them over 15; each sixteen takes the multiples of
+    both, near its own, that leave the least error (`_choose`). For these d and dmin are fitted once more
+    (`_refit`) and chosen from again; what leaves less error is taken. All on w times a power of two.
     """
-    blocks = np.zeros(len(w), Q2_K)
     amax = np.abs(w).max(axis=1, initial=0)
     power = np.frexp(amax)[1].astype(np.int32)
     x = np.ldexp(w, -power[:, None]).reshape(-1, SIXTEENS, 16).transpose(2, 0, 1)  # (16, blocks, sixteens)
-    scale, offset = _fit(x)
-    units = []
-    for name, most in (("d", scale.max(axis=1, initial=0)), ("dmin", -offset.min(axis=1, initial=0))):
-        with np.errstate(over="ignore"):
-            blocks[name] = np.minimum(np.ldexp(most / F(15), power), LARGEST)
-        units.append(np.ldexp(blocks[name].astype(F), -power)[:, None])
-    sc, m = _choose(x, scale, offset, *units)
-    s = units[0] * sc
-    codes = _codes((x + units[1] * m) * _inverse(s)).astype(np.uint8).transpose(1, 2, 0).reshape(-1, 2, 4, 32)
+    counts = np.abs(x) + F(0.3) / F(SUPER) * _across(_sum(np.abs(x)))
+    scale, offset = _fit(x, counts)
+    units = _halves((scale.max(axis=1, initial=0) / F(15), -offset.min(axis=1, initial=0) / F(15)), power)
+    first = _choose(x, counts, scale, offset, *(np.ldexp(u.astype(F), -power) for u in units))
+    units2 = _halves(_refit(x, counts, *first), power)
+    second = _choose(x, counts, scale, offset, *(np.ldexp(u.astype(F), -power) for u in units2))
+    better = second[-1] < first[-1]
+    units = (np.where(better, b, a) for a, b in zip(units, units2, strict=True))
+    chosen = (np.where(better[:, None], b, a) for a, b in zip(first[2:5], second[2:5], strict=True))
+    return _blocks_of(amax > 0, *units, *chosen)
+
+
+def _halves(units: tuple[np.ndarray, np.ndarray], power: np.ndarray) -> list[np.ndarray]:
+    """Units times 2^power as halves, the largest half at most."""
+    with np.errstate(over="ignore"):
+        return [np.minimum(np.ldexp(np.maximum(u, F(0)), power), LARGEST).astype("<f2") for u in units]
+
+
+def _blocks_of(used, d, dmin, sc, m, codes) -> np.ndarray:
+    """Halves (blocks,), multiples (blocks, sixteens), codes (16, blocks, sixteens) → blocks, as bytes."""
+    blocks = np.zeros(len(d), Q2_K)
+    codes = codes.astype(np.uint8).transpose(1, 2, 0).reshape(-1, 2, 4, 32)
+    blocks["d"], blocks["dmin"] = d, dmin
     blocks["scales"] = sc.astype(np.uint8) | m.astype(np.uint8) << 4
     blocks["q"] = (codes << np.array([0, 2, 4, 6], np.uint8)[:, None]).sum(axis=2).reshape(-1, 64)
-    blocks[amax == 0] = np.zeros((), Q2_K)
+    blocks[~used] = np.zeros((), Q2_K)
     return blocks.view(np.uint8)
 
 
@@ -115,40 +129,77 @@ def _sum(terms: np.ndarray) -> np.ndarray:
     return total
 
 
-def _fit(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x (16, blocks, sixteens) → scale and offset (blocks, sixteens), by guessed codes and least squares."""
+def _across(v: np.ndarray) -> np.ndarray:
+    """Sums (blocks, 1) over the sixteens, in order."""
+    return _sum(np.moveaxis(v, -1, 0))[:, None]
+
+
+def _fit(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x and what it counts (16, blocks, sixteens) → scale and offset (blocks, sixteens).
+
+    Codes are guessed, scale and offset fitted to them by least squares, codes assigned anew, and once more. A
+    guess is how many steps lie between least and largest; 1 and 2 must leave a quarter of an error of note.
+    """
     low = np.minimum(x.min(axis=0), F(0))
     width = x.max(axis=0) - low
     scale, offset, best = np.zeros_like(low), np.zeros_like(low), np.full_like(low, np.inf)
-    x1 = _sum(x)
-    for step in range(16):
-        inverse = np.divide(F(2.5) + F(0.1) * F(step), width, out=np.zeros_like(width), where=width > 0)
-        codes = _codes((x - low) * inverse)
-        l1, l2, xl = _sum(codes), _sum(codes * codes), _sum(x * codes)
-        det = F(16) * l2 - l1 * l1
-        safe = np.where(det > 0, det, F(1))
-        fitted = (l2 * x1 - l1 * xl) / safe
-        free = (det > 0) & (fitted < 0)
-        o = np.where(det > 0, np.where(free, fitted, F(0)), low)
-        s = np.where(free, (F(16) * xl - x1 * l1) / safe, xl / np.where(l2 > 0, l2, F(1)))
-        s = np.where(free | (l2 > 0), np.maximum(s, F(0)), F(0))
-        off = s * codes + o - x
-        error = _sum(off * off)
-        better = error < best
-        best, scale, offset = (np.where(better, *p) for p in ((error, best), (s, scale), (o, offset)))
+    for guess in (2.5, 2.7, 2.9, 3.1, 3.3, 3.6, 4, 1, 2):
+        codes = _codes((x - low) * np.divide(F(guess), width, out=np.zeros_like(width), where=width > 0))
+        for _ in range(2):
+            s, o = _solve(x, w, codes, low)
+            codes, error = _assign(x, w, s, o)
+            better = error < (best if guess > 2 else F(0.25) * best - F(2.0**-18))
+            best, scale, offset = (np.where(better, *p) for p in ((error, best), (s, scale), (o, offset)))
     return scale, offset
 
 
-def _choose(x, scale, offset, d, dmin) -> tuple[np.ndarray, np.ndarray]:
-    """The multiples (blocks, sixteens) of d and dmin (blocks, 1), 0..15, of those around the fitted ones."""
+def _solve(x: np.ndarray, w: np.ndarray, codes: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The scale and offset of least squared error for these codes; `low` is the offset if all are alike."""
+    wl, wx = w * codes, w * x
+    w1, x1, l1, l2, xl = (_sum(terms) for terms in (w, wx, wl, wl * codes, wx * codes))
+    every = w1 * l2
+    det = every - l1 * l1
+    apart = det > F(1e-6) * every
+    safe = np.where(apart, det, F(1))
+    fitted = (l2 * x1 - l1 * xl) / safe
+    free = apart & (fitted < 0)
+    s = np.where(free, (w1 * xl - x1 * l1) / safe, np.where(l2 > 0, xl / np.where(l2 > 0, l2, F(1)), F(0)))
+    return np.maximum(s, F(0)), np.where(apart, np.where(free, fitted, F(0)), low)
+
+
+def _assign(x: np.ndarray, w: np.ndarray, scale, offset) -> tuple[np.ndarray, np.ndarray]:
+    """The codes (16, blocks, sixteens) that come closest, and the error (blocks, sixteens) they leave."""
+    codes = _codes((x - offset) * _inverse(scale))
+    off = scale * codes + offset - x
+    return codes, _sum(w * (off * off))
+
+
+def _choose(x, w, scale, offset, d, dmin) -> tuple[np.ndarray, ...]:
+    """For d and dmin (blocks,): multiples (blocks, sixteens), 0..15, around the fitted ones, of least error.
+
+    Returns d and dmin (blocks, 1), those multiples, codes (16, blocks, sixteens) and the error (blocks,).
+    """
+    d, dmin = d[:, None], dmin[:, None]
     ratios = (np.divide(a, u, out=np.zeros_like(a), where=u > 0) for a, u in ((scale, d), (-offset, dmin)))
     sc0, m0 = ((np.clip(r, 0, 15) + F(0.5)).astype(np.int32).astype(F) for r in ratios)
     sc, m, best = np.zeros_like(sc0), np.zeros_like(m0), np.full_like(sc0, np.inf)
     for t in range(9):
         a, b = np.clip(sc0 + F(t // 3 - 1), 0, 15), np.clip(m0 + F(t % 3 - 1), 0, 15)
-        s, o = d * a, dmin * b
-        off = s * _codes((x + o) * _inverse(s)) - o - x
-        error = _sum(off * off)
+        _, error = _assign(x, w, d * a, -dmin * b)
         better = error < best
         best, sc, m = (np.where(better, *p) for p in ((error, best), (a, sc), (b, m)))
-    return sc, m
+    codes, error = _assign(x, w, d * sc, -dmin * m)
+    return d, dmin, sc, m, codes, _across(error)[:, 0]
+
+
+def _refit(x, w, d, dmin, sc, m, codes, _error) -> tuple[np.ndarray, np.ndarray]:
+    """The d and dmin (blocks,) of least squared error for these multiples and codes."""
+    p = sc * codes
+    wp, wm = w * p, w * m
+    pp, pm, mm, px, mx = (_across(_sum(terms)) for terms in (wp * p, wp * m, wm * m, wp * x, wm * x))
+    det = pp * mm - pm * pm
+    apart = det > F(1e-6) * (pp * mm)
+    safe, some = np.where(apart, det, F(1)), np.where(pp > 0, pp, F(1))
+    alone = np.where(pp > 0, (px + dmin * pm) / some, d)
+    d = np.where(apart, (px * mm - mx * pm) / safe, alone)
+    return d[:, 0], np.where(apart, (px * pm - mx * pp) / safe, dmin)[:, 0]

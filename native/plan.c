@@ -50,8 +50,8 @@ static int embed(const chronos_step *s, int64_t token, int64_t at) {
         done = chronos_unpack_rows(s->type, s->w, s->d, &token, 1, (uint8_t *)s->z);
         done = done ? done : chronos_dequantize(s->type, (const uint8_t *)s->z, 1, s->d, s->y);
     } else if (s->type) {
-        size_t bytes = s->d / BLOCK * block_bytes(s->type);
-        done = chronos_dequantize(s->type, (const uint8_t *)s->w + row * bytes, 1, s->d, s->y);
+        const uint8_t *blocks = (const uint8_t *)s->w + row * row_bytes(s->type, s->d);
+        done = chronos_dequantize(s->type, blocks, 1, s->d, s->y);
     } else
         memcpy(s->y, (const float *)s->w + row * s->d, s->d * sizeof *s->y);
     for (size_t i = 0; s->v && i < s->d; i++)

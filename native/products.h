@@ -29,6 +29,17 @@ typedef struct {
 } format;
 format format_of(int type); /* {0, 0} for a type that we do not have */
 
+/* Rows are of any length: zeros fill up the last block of each when it is made; x counts as zero there, and
+ * nothing of it comes back. `filled` is k with them, row_bytes what a row takes. */
+static inline size_t filled(int type, size_t k) {
+    size_t weights = format_of(type).weights;
+    return (k + weights - 1) / weights * weights;
+}
+static inline size_t row_bytes(int type, size_t k) {
+    format f = format_of(type);
+    return (k + f.weights - 1) / f.weights * f.bytes;
+}
+
 /* Blocks one after another: x (count, weights) to blocks, and the way back. */
 typedef struct {
     void (*quantize)(const float *x, uint8_t *blocks, size_t count);
@@ -54,7 +65,7 @@ static inline size_t panel_steps(int type, size_t k) {
 }
 static inline size_t panel_bytes(int type, size_t k) { return panel_steps(type, k) * panel_step_bytes(type); }
 
-/* One panel from the blocks of its rows, 1..16; and one row's blocks from all panels. */
+/* One panel from the blocks of its rows, 1..16; and one row's blocks from all panels. k is whole blocks. */
 void pack_panel(int type, const uint8_t *blocks, size_t rows, size_t k, uint8_t *panel);
 void unpack_row(int type, const uint8_t *panels, size_t k, size_t row, uint8_t *blocks);
 

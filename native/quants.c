@@ -91,6 +91,7 @@ typedef struct {
     codec codec;
     format format;
     size_t blocks, task_blocks; /* in all, and in a task */
+    size_t rows, k, task_rows;  /* the same where rows are no whole blocks */
     const float *x;
     const uint8_t *packed;
     float *x_out;
@@ -108,13 +109,40 @@ static void convert(void *context, size_t task) {
         c->codec.dequantize(c->packed + byte, c->x_out + weight, count);
 }
 
+/* A row whose last block is not full goes through a buffer there, in which zeros follow its weights. */
+static void convert_row(const conversion *c, size_t row) {
+    format f = c->format;
+    size_t whole = c->k / f.weights, left = c->k % f.weights, byte = row * (whole + 1) * f.bytes;
+    size_t weight = row * c->k, last = weight + whole * f.weights, last_byte = byte + whole * f.bytes;
+    float ends[SUPER] = {0};
+    if (c->packed_out) {
+        memcpy(ends, c->x + last, left * sizeof(float));
+        c->codec.quantize(c->x + weight, c->packed_out + byte, whole);
+        c->codec.quantize(ends, c->packed_out + last_byte, 1);
+    } else {
+        c->codec.dequantize(c->packed + byte, c->x_out + weight, whole);
+        c->codec.dequantize(c->packed + last_byte, ends, 1);
+        memcpy(c->x_out + last, ends, left * sizeof(float));
+    }
+}
+
+static void convert_rows(void *context, size_t task) {
+    const conversion *c = context;
+    size_t start = task * c->task_rows, end = start + c->task_rows;
+    for (size_t row = start; row < end && row < c->rows; row++)
+        convert_row(c, row);
+}
+
 static int convert_all(int type, conversion *c, size_t rows, size_t k) {
     c->format = format_of(type);
     c->codec = codec_of(type);
     if (!c->format.weights)
         return CHRONOS_BAD_TYPE;
-    if (k % c->format.weights)
-        return CHRONOS_BAD_K;
+    if (k % c->format.weights) {
+        c->rows = rows, c->k = k, c->task_rows = TASK_WEIGHTS / k + 1;
+        pool_run(convert_rows, c, (rows + c->task_rows - 1) / c->task_rows);
+        return CHRONOS_OK;
+    }
     c->blocks = rows * (k / c->format.weights);
     c->task_blocks = TASK_WEIGHTS / c->format.weights;
     pool_run(convert, c, (c->blocks + c->task_blocks - 1) / c->task_blocks);

@@ -90,7 +90,7 @@ def pack_all(module: Module) -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("qtype", ["Q8_0", "Q4_0"])
+@pytest.mark.parametrize("qtype", ["Q8_0", "Q4_0", "Q2_K", "INT4", "F16"])
 @pytest.mark.parametrize("name", ["gpt", "then"])
 def test_quantized_weights_too(name, qtype, packed):
     model, _ = quantize_model(make_model(name), qtype)

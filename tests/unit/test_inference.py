@@ -1,7 +1,6 @@
-"""Session, text stream, continuation and quantizing, each against a slower way that keeps nothing."""
+"""Session, text stream and continuation, each against a slower way that keeps nothing."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos import native
 from chronos.architecture.tape import no_grad
 from chronos.cli import main
 from chronos.console import ChronosError
 from chronos.data.stories import stories
 from chronos.inference.continuation import continue_text
 from chronos.inference.session import Count, Session, tokens
-from chronos.inference.shrink import quantize_directory
 from chronos.inference.text_stream import TextStream, printable
 from chronos.memory.config import config_from
 from chronos.memory.generate import generate
 from chronos.memory.model import Model
-from chronos.memory.modeldir import Loaded, load_model, save_model
+from chronos.memory.modeldir import Loaded, save_model
 from chronos.memory.sampling import Sampling
 from chronos.tokenization.factory import train_tokenizer
 from chronos.tokenization.tokenizer import BytesTokenizer
@@ -253,83 +250,3 @@ def test_generate_refuses_in_one_line(saved, capsys, flags, told):
     assert told in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
-
-
-# ---- quantizing --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("qtype", "bits"), [("Q8_0", 8.5), ("Q4_0", 4.5)])
-def test_quantizing_a_directory(saved, loaded, tmp_path, qtype, bits):
-    (tmp_path / "a.txt").write_text("".join(TEXTS[:5]))
-    found = quantize_directory(saved, tmp_path / "q", qtype, tmp_path / "a.txt")
-    small = load_model(tmp_path / "q")
-    assert small.qtype == found["qtype"] == qtype
-    matrices = [p for _, p in small.model.named() if isinstance(p, native.QuantTensor)]
-    assert len(matrices) == 2 + 2 * 4
-    assert found["float32"] == []
-    weights = sum(int(np.prod(p.shape)) for p in matrices)
-    gains = sum(p.data.size for p in small.model.parameters().values())
-    assert found["bits_per_weight"] == pytest.approx((bits * weights + 32 * gains) / (weights + gains))
-    assert found["bytes_after"] == (tmp_path / "q" / "model.gguf").stat().st_size < found["bytes_before"]
-    assert found["rise"] == found["nats_after"] - found["nats_before"]
-    assert 0 < abs(found["rise"]) < {"Q8_0": 0.02, "Q4_0": 1.0}[qtype]
-
-
-def test_matrices_that_do_not_fit_are_named(tmp_path):
-    tokenizer = train_tokenizer("char", TEXTS)
-    model = make_model(tokenizer.vocab_size, width=48, hidden=64)
-    save_model(tmp_path / "m", model, tokenizer)
-    found = quantize_directory(tmp_path / "m", tmp_path / "q", "Q4_0")
-    of_blocks = [
-        f"stack.block.{i}.{n}" for i in range(2) for n in ("attention.qkv", "attention.out", "ffn.up")
-    ]
-    assert found["float32"] == [f"{name}.weight" for name in ("embed", *of_blocks, "head")]
-    assert load_model(tmp_path / "q").qtype == "Q4_0"
-    small = make_model(tokenizer.vocab_size, width=48, hidden=48)
-    save_model(tmp_path / "m", small, tokenizer)
-    with pytest.raises(ChronosError, match="no matrix has rows that divide into blocks of 32"):
-        quantize_directory(tmp_path / "m", tmp_path / "q2", "Q4_0")
-    assert not (tmp_path / "q2").exists()
-
-
-def listing(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def test_quantizing_refuses_and_changes_nothing(saved, tmp_path):
-    shutil.copytree(saved, tmp_path / "older")
-    quantize_directory(saved, tmp_path / "q", "Q8_0")
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "config.json").write_text("{}")
-    (tmp_path / "mine" / "diary.txt").write_text("x")
-    (tmp_path / "file").write_text("x")
-    (tmp_path / "link").symlink_to(saved)
-    before = listing(tmp_path)
-    for source, out, qtype, told in (
-        (saved, tmp_path / "x", "Q3", "unknown qtype"),
-        (tmp_path / "q", tmp_path / "x", "Q8_0", "quantized already"),
-        (saved, saved, "Q8_0", "onto itself"),
-        (saved, tmp_path / "link", "Q8_0", "onto itself"),
-        (saved, tmp_path / "mine", "Q8_0", r"not a model directory, got diary\.txt"),
-        (saved, tmp_path / "file", "Q8_0", "not a model directory"),
-        (tmp_path / "gone", tmp_path / "x", "Q8_0", "no model here"),
-    ):
-        with pytest.raises(ChronosError, match=told):
-            quantize_directory(source, out, qtype)
-    with pytest.raises(ChronosError, match="gone"):
-        quantize_directory(saved, tmp_path / "x", "Q8_0", tmp_path / "gone.txt")
-    assert listing(tmp_path) == before
-    quantize_directory(saved, tmp_path / "older", "Q4_0")
-    assert load_model(tmp_path / "older").qtype == "Q4_0"
-    assert "model.safetensors" not in listing(tmp_path / "older")
-
-
-def test_quantize_and_generate_from_the_command_line(saved, tmp_path, capsys):
-    flags = ["quantize", "--model-path", str(saved), "--qtype", "Q8_0"]
-    assert main([*flags, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["model_path"] == str(tmp_path / "artifacts" / "07-inference" / "m-Q8_0")
-    assert main(["generate", "--model-path", found["model_path"], "--max-new-tokens", "3", "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["ids"]) <= 3
-    assert main([*flags[:-1], "Q8"]) == 2
-    assert "Q8_0" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from chronos.files import sha256_file
 from chronos.memory import modeldir
 from chronos.memory.config import ModelConfig
 from chronos.memory.model import Model
-from chronos.memory.modeldir import load_model, parameter_count, quantize_model, save_model
+from chronos.memory.modeldir import load_model, parameter_count, quantize_model, save_model, type_for
 from chronos.tokenization.factory import train_tokenizer
 
 SHAPES = {
@@ -65,7 +65,7 @@ def test_float_weights_come_back(shape, tmp_path):
     assert parameter_count(loaded.model) == sum(p.data.size for p in model.parameters().values())
 
 
-@pytest.mark.parametrize("qtype", ["Q8_0", "Q4_0"])
+@pytest.mark.parametrize("qtype", ["Q8_0", "Q4_0", "INT4_64", "F16", "BF16"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_quantized_weights_come_back(shape, qtype, tmp_path):
     model = build(**SHAPES[shape])
@@ -73,7 +73,8 @@ def test_quantized_weights_come_back(shape, qtype, tmp_path):
     assert left == []
     assert not any(isinstance(p, native.QuantTensor) for _, p in model.named())  # the original stays
     save_model(tmp_path / "m", small, TOKENIZER)
-    assert sorted(os.listdir(tmp_path / "m")) == ["config.json", "model.gguf", "tokenizer.json"]
+    file = "model.safetensors" if "INT4" in qtype else "model.gguf"
+    assert sorted(os.listdir(tmp_path / "m")) == ["config.json", file, "tokenizer.json"]
     loaded = load_model(tmp_path / "m")
     assert loaded.qtype == qtype
     assert parameter_count(loaded.model) == parameter_count(model)
@@ -87,7 +88,7 @@ def test_quantized_weights_come_back(shape, qtype, tmp_path):
     assert np.array_equal(logits(loaded.model), logits(small))
 
 
-@pytest.mark.parametrize("qtype", ["Q8_0", "Q4_0"])
+@pytest.mark.parametrize("qtype", ["Q8_0", "Q4_0", "INT4", "F16"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_quantized_model_computes_with_its_rounded_weights(shape, qtype):
     """Beside the rounding of activations to 8 bits, it is the float model of the dequantized weights."""
@@ -117,26 +118,43 @@ def test_the_loss_of_a_quantized_model():
     assert abs(found - exact) < 0.02 * exact
 
 
-def test_what_does_not_fit_in_blocks_stays_float_by_name(tmp_path):
-    """Width 48 is no multiple of 32, the hidden width 64 is: only `down` can be quantized."""
+def test_what_does_not_fit_in_blocks_gets_a_wider_type_by_name(tmp_path):
+    """Width 48 is no multiple of 32, the hidden width 64 is: only `down` gets what was asked for."""
     model = build(width=48, hidden=64)
-    small, left = quantize_model(model, "Q4_0")
+    small, other = quantize_model(model, "Q4_0")
     expected = ["embed.weight"]
     for i in range(2):
         expected += [f"stack.block.{i}.attention.qkv.weight", f"stack.block.{i}.attention.out.weight"]
         expected += [f"stack.block.{i}.ffn.up.weight"]
-    assert sorted(left) == sorted(expected)
+    assert sorted(other) == sorted(expected)
+    types = {name: p.type for name, p in small.named() if isinstance(p, native.QuantTensor)}
+    assert {types[name] for name in other} == {"F16"} and types["stack.block.1.ffn.down.weight"] == "Q4_0"
     save_model(tmp_path / "m", small, TOKENIZER)
     loaded = load_model(tmp_path / "m")
-    assert loaded.qtype == "Q4_0"
+    assert loaded.qtype == "F16"  # what most weights are
     assert np.array_equal(logits(loaded.model), logits(small))
 
 
-def test_a_model_of_floats_alone_stays_safetensors(tmp_path):
-    small, left = quantize_model(build(width=48, hidden=48), "Q4_0")
-    assert len(left) == 9
+def test_a_model_is_called_after_the_type_of_most_weights(tmp_path):
+    small, _ = quantize_model(build(), "Q8_0")
+    small.embed.weight = native.quantize(native.dequantize(small.embed.weight), "F16")
     save_model(tmp_path / "m", small, TOKENIZER)
-    assert load_model(tmp_path / "m").qtype is None
+    assert load_model(tmp_path / "m").qtype == "Q8_0"
+
+
+@pytest.mark.parametrize(
+    ("qtype", "width", "kind"),
+    [
+        ("Q2_K", 256, "Q2_K"),
+        ("Q2_K", 288, "Q4_0"),
+        ("Q2_K", 48, "F16"),
+        ("Q8_0", 48, "F16"),
+        ("Q4_0", 32, "Q4_0"),
+    ]
+    + [(kind, 7, kind) for kind in ("INT4", "INT4_128", "F16", "BF16")],
+)
+def test_the_type_that_rows_get(qtype, width, kind):
+    assert type_for(qtype, width) == kind
 
 
 # ---- gguf reads it -----------------------------------------------------------------------------------------
@@ -197,12 +215,12 @@ def test_a_missing_file(saved, name):
     check_refused(saved, name)
 
 
-@pytest.mark.parametrize("qtype", [None, "Q4_0"])
+@pytest.mark.parametrize("qtype", [None, "Q4_0", "INT4"])
 def test_truncated_or_flipped_weights(tmp_path, qtype):
     """At every place: a parser is never given a file that is not the one that was written."""
     model = build() if qtype is None else quantize_model(build(), qtype)[0]
     save_model(tmp_path / "m", model, TOKENIZER)
-    file = tmp_path / "m" / ("model.safetensors" if qtype is None else "model.gguf")
+    file = next((tmp_path / "m").glob("model.*"))
     whole = file.read_bytes()
     rng = np.random.default_rng(2)
     for size in (0, 1, 100, len(whole) // 2, len(whole) - 1):
@@ -219,12 +237,12 @@ def test_truncated_or_flipped_weights(tmp_path, qtype):
     load_model(tmp_path / "m")
 
 
-@pytest.mark.parametrize("qtype", [None, "Q8_0"])
+@pytest.mark.parametrize("qtype", [None, "Q8_0", "INT4", "BF16"])
 def test_files_that_are_no_weights(tmp_path, qtype):
     """With a hash that fits: written so, and still not to be read."""
     model = build() if qtype is None else quantize_model(build(), qtype)[0]
     save_model(tmp_path / "m", model, TOKENIZER)
-    file = tmp_path / "m" / ("model.safetensors" if qtype is None else "model.gguf")
+    file = next((tmp_path / "m").glob("model.*"))
     whole = file.read_bytes()
     for content in (b"", b"no weights", whole[:1000], whole[:-1], whole[:4] + whole[8:]):
         file.write_bytes(content)
@@ -283,7 +301,7 @@ def test_another_tokenizer(saved):
     )
 
 
-@pytest.mark.parametrize("qtype", [None, "Q8_0"])
+@pytest.mark.parametrize("qtype", [None, "Q8_0", "INT4", "F16"])
 def test_missing_odd_and_misshapen_tensors(tmp_path, qtype, monkeypatch):
     def save(model):
         save_model(tmp_path / "m", model, TOKENIZER)

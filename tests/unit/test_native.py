@@ -323,7 +323,6 @@ NAN = np.where(np.arange(128).reshape(2, 64) == 70, np.float32(np.nan), np.float
 BYTES = np.frombuffer(Q.tobytes(), np.uint8)
 REFUSED = {
     "an unknown type": (lambda: native.quantize(X, "Q5_K"), "Q4_0 or Q8_0 or .*, got 'Q5_K'"),
-    "K not a multiple of 32": (lambda: native.quantize(X[:, :40], "Q8_0"), r"\(3, 40\); pad .* to 64"),
     "one axis": (lambda: native.quantize(X[0], "Q8_0"), r"w must have two axes, got shape \(64,\)"),
     "integers": (lambda: native.quantize(X.astype(int), "Q8_0"), "floats, got ndarray of int64"),
     "a list": (lambda: native.quantize([[1.0] * 32], "Q8_0"), "floats, got list"),

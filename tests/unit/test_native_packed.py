@@ -123,8 +123,7 @@ def test_int4_is_off_by_half_a_step(engine, qtype):
 
 def test_int4_takes_the_largest_group_that_divides_the_rows(engine):
     assert [native.quantize(NORMAL[:, :k], "INT4").type for k in (96, 192, 256)] == list(OURS)
-    with pytest.raises(ChronosError, match="multiple of 32"):
-        native.quantize(NORMAL[:, :40], "INT4")
+    assert native.quantize(NORMAL[:, :40], "INT4").type == "INT4_32"
 
 
 def test_q2_k_keeps_what_two_bits_can(engine):
@@ -262,7 +261,6 @@ Q = native.pack(native.quantize(X, "Q2_K"))
 REFUSED = {
     "an unknown format": (lambda: native.quantize(X, "Q3_K"), "F16 or BF16, got 'Q3_K'"),
     "a format that is no text": (lambda: native.quantize(X, 2), "got 2"),
-    "Q2_K of odd rows": (lambda: native.quantize(X[:, :288], "Q2_K"), "multiple of 256 .* zeros to 512"),
     "packing an array": (lambda: native.pack(X), "must be a QuantTensor, got ndarray"),
     "x too narrow": (lambda: native.matmul(X[:, :256], Q), r"x \(B, 512\) for weights \(3, 512\)"),
     "g too wide": (lambda: native.back(X, Q), r"g \(B, 3\) for weights \(3, 512\), got \(3, 512\)"),
