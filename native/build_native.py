@@ -13,6 +13,7 @@ from cffi import FFI
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
 C_FILES = (
     *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
+    *("matmul_neon.c", "matmul_neon_dot.c", "gemm_neon.c", "scan_neon.c", "scan_neon_dot.c"),
     *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c", "plan.c"),
     *("back.c", "pack.c", "packed.c", "packed_avx2.c", "packed_avx512.c", "packed_portable.c"),
     *("quants_int4.c", "quants_k.c"),
@@ -23,9 +24,12 @@ C_FILES = (
 HEADERS = (
     "chronos_native.h",
     "gemm.h",
+    "matmul_neon.h",
+    "neon.h",
     "pairs.h",
     "products.h",
     "scan.h",
+    "scan_neon.h",
     "step.h",
     "step_rows.h",
     "tokens.h",

@@ -57,9 +57,16 @@ typedef struct {
 } isa_table;
 
 extern const isa_table isa_portable;
+quantize_x_fn portable_quantize_x; /* for an ISA that has none of its own */
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define HAVE_AVX2 1
 extern const isa_table isa_avx2, isa_avx512;
+#elif defined(__aarch64__) && !defined(__AARCH64EB__)
+#define HAVE_NEON 1 /* every 64-bit ARM has it; SDOT is for those that dispatch.c asks */
+#if defined(__ARM_FEATURE_DOTPROD) || __clang_major__ >= 17 || (!defined(__clang__) && __GNUC__ >= 8)
+#define HAVE_NEON_DOT 1
+#endif
+extern const isa_table isa_neon, isa_neon_dot;
 #endif
 
 /* dispatch.c. chronos_isa_choose(NULL) takes the best; a name that this CPU or this build lacks is refused.

@@ -32,8 +32,15 @@ static int cpu_has_avx512(void) {
     return (saved_registers() & 0xe6) == 0xe6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
            (b & need) == need && (c & vnni);
 }
-#elif defined(__aarch64__)
-static isa_table isa_neon; /* products as portable; what fused.c does has more */
+#elif defined(HAVE_NEON_DOT)
+#ifdef __linux__
+#include <sys/auxv.h>
+static int cpu_has_dot(void) { return getauxval(AT_HWCAP) >> 20 & 1; } /* HWCAP_ASIMDDP */
+#elif defined(__ARM_FEATURE_DOTPROD)
+static int cpu_has_dot(void) { return 1; }
+#else
+static int cpu_has_dot(void) { return 0; }
+#endif
 #endif
 
 enum { MAX_ISAS = 8 };
@@ -47,10 +54,12 @@ static int detect(void) {
         isas[n++] = &isa_avx2;
     if (n > 1 && cpu_has_avx512())
         isas[n++] = &isa_avx512;
-#elif defined(__aarch64__)
-    isa_neon = isa_portable;
-    isa_neon.name = "neon";
+#elif defined(HAVE_NEON)
     isas[n++] = &isa_neon;
+#ifdef HAVE_NEON_DOT
+    if (cpu_has_dot())
+        isas[n++] = &isa_neon_dot;
+#endif
 #endif
     return n;
 }

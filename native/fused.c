@@ -28,7 +28,7 @@ static fused_kernel *kernel_of(int which) {
         return fused_avx2[which];
 #endif
 #ifdef HAVE_NEON
-    if (strcmp(isa, "neon") == 0)
+    if (strncmp(isa, "neon", 4) == 0)
         return fused_neon[which];
 #endif
     (void)isa;

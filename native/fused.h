@@ -36,8 +36,7 @@ extern fused_kernel *const fused_portable[FUSED_KERNELS];
 #ifdef HAVE_AVX2
 extern fused_kernel *const fused_avx2[FUSED_KERNELS], *const fused_avx512[FUSED_KERNELS];
 #endif
-#ifdef __aarch64__
-#define HAVE_NEON 1 /* every 64-bit ARM has it */
+#ifdef HAVE_NEON
 extern fused_kernel *const fused_neon[FUSED_KERNELS];
 #endif
 

@@ -99,6 +99,9 @@ const gemm_kernels *gemm_chosen(void) {
 #ifdef HAVE_AVX2
     if (strcmp(chronos_isa_name(), "portable") != 0)
         return &gemm_avx2;
+#elif defined(HAVE_NEON)
+    if (strcmp(chronos_isa_name(), "portable") != 0)
+        return &gemm_neon;
 #endif
     return &gemm_portable;
 }

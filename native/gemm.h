@@ -48,6 +48,8 @@ gemm_part_fn gemm_part_bf16;
 extern const gemm_kernels gemm_portable;
 #ifdef HAVE_AVX2
 extern const gemm_kernels gemm_avx2;
+#elif defined(HAVE_NEON)
+extern const gemm_kernels gemm_neon;
 #endif
 #if defined(HAVE_AVX2) && (__GNUC__ >= 10 || __clang_major__ >= 9)
 #define GEMM_AVX512 1

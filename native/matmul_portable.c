@@ -29,7 +29,7 @@ static void quantize_block(const float *x, int8_t *codes, float *scale, float *o
     *offset = *scale * (float)(-8 * sum);
 }
 
-static void quantize_x(const float *x, size_t k, x_group *groups) {
+void portable_quantize_x(const float *x, size_t k, x_group *groups) {
     size_t blocks = k / BLOCK;
     for (size_t i = 0; i < groups_of(k) * GROUP; i++) {
         static const float zeros[BLOCK];
@@ -78,4 +78,4 @@ static inline void product(int type, const part *p) {
 static void product_q4_0(const part *p) { product(CHRONOS_Q4_0, p); }
 static void product_q8_0(const part *p) { product(CHRONOS_Q8_0, p); }
 
-const isa_table isa_portable = {"portable", quantize_x, product_q4_0, product_q8_0, NULL};
+const isa_table isa_portable = {"portable", portable_quantize_x, product_q4_0, product_q8_0, NULL};

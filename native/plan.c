@@ -18,8 +18,8 @@ static step_kernel *const *chosen_kernels(void) {
         return step_avx512;
     if (strcmp(isa, "avx2") == 0)
         return step_avx2;
-#elif defined(__aarch64__)
-    if (strcmp(isa, "neon") == 0)
+#elif defined(HAVE_NEON)
+    if (strncmp(isa, "neon", 4) == 0)
         return step_neon;
 #endif
     (void)isa;

@@ -186,6 +186,14 @@ static const scan_kernels *chosen_kernels(void) {
     if (strcmp(isa, scan_avx2.isa) == 0)
         return &scan_avx2;
 #endif
+#ifdef HAVE_NEON_DOT
+    if (strcmp(isa, scan_neon_dot.isa) == 0)
+        return &scan_neon_dot;
+#endif
+#ifdef HAVE_NEON
+    if (strcmp(isa, scan_neon.isa) == 0)
+        return &scan_neon;
+#endif
     (void)isa;
     return &scan_portable;
 }

@@ -51,6 +51,8 @@ typedef struct {
 extern const scan_kernels scan_portable;
 #ifdef HAVE_AVX2
 extern const scan_kernels scan_avx2, scan_avx512;
+#elif defined(HAVE_NEON)
+extern const scan_kernels scan_neon, scan_neon_dot;
 #endif
 
 static inline float float_of_bf16(const uint8_t *p) { return float_of_bits((uint32_t)load_half(p) << 16); }

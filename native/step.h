@@ -52,7 +52,7 @@ typedef void step_kernel(const chronos_step *s, size_t begin, size_t end, int64_
 extern step_kernel *const step_portable[STEP_KINDS];
 #ifdef HAVE_AVX2
 extern step_kernel *const step_avx2[STEP_KINDS], *const step_avx512[STEP_KINDS];
-#elif defined(__aarch64__)
+#elif defined(HAVE_NEON)
 extern step_kernel *const step_neon[STEP_KINDS];
 #endif
 

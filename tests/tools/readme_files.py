@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = re.compile(r"(<!-- files(?:: (?P<folder>\S+))? -->\n).*?(<!-- /files -->)", re.DOTALL)
 LISTING = re.compile(r"(<!-- code: (?P<path>\S+):(?P<name>[\w.]+) -->\n\n?)```\w*\n.*?\n?```", re.DOTALL)
 RESULT = re.compile(r"(<!-- result: (?P<path>\S+) -->\n).*?(<!-- /result -->)", re.DOTALL)
-ISA = re.compile(r"_(portable|avx2|avx512|neon)\.c$")
+ISA = re.compile(r"_(portable|avx2|avx512|neon|neon_dot)\.[ch]$")
 LANGUAGES = {".py": "py", ".c": "c", ".h": "c"}
 
 

@@ -301,6 +301,19 @@ def test_sanitizers(sanitizer, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
+def test_64_bit_arm_in_an_emulator(tmp_path):
+    """Each ISA of ARM against sums in double, where a cross compiler and an emulator are installed."""
+    if not shutil.which("make"):
+        pytest.skip("needs make")
+    command = ["make", "-C", str(ROOT / "native"), "neon", f"OUT={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if why := [line for line in done.stdout.splitlines() if line.startswith("skipped")]:
+        pytest.skip(why[0])
+    assert done.stdout.count("neon_dot") >= 4 and done.stdout.count("neon, packed: good") == 2
+
+
 @pytest.mark.skipif(not native.available(), reason="the C kernels are not built")
 def test_a_late_worker_takes_no_task_of_the_next_job():
     """It would be counted there, and the pool would wait for ever."""
