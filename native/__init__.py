@@ -17,7 +17,7 @@ import numpy as np
 
 from chronos.console import ChronosError, warn
 from chronos.native import plain
-from chronos.native.blocks import BLOCK, INT4, PackedTensor, QuantTensor, check_type
+from chronos.native.blocks import BLOCK, INT4, MOST, PackedTensor, QuantTensor, check_size, check_type
 from chronos.native.blocks import FORMATS as _FORMATS
 from chronos.native.gemm import PackedMatrix, has_bf16, has_wide, matmul_bf16, matmul_f32, pack_bf16, pack_f32
 from chronos.native.scan import top_k
@@ -79,6 +79,7 @@ def quantize(w: np.ndarray, qtype: str) -> QuantTensor:
     w = _float32_matrix(w, "w", "quantize")
     if qtype == "INT4":
         qtype = next((t for t in reversed(INT4) if w.shape[1] % _FORMATS[t][0] == 0), INT4[0])
+    check_size(w.shape, "quantize")
     bad = _engine().first_nonfinite(w)
     if bad >= 0:
         row, column = divmod(bad, w.shape[1])
@@ -103,7 +104,7 @@ def dequantize_rows(packed: QuantTensor, rows: np.ndarray) -> np.ndarray:
     """
     _check_packed(packed, "dequantize_rows")
     rows = np.asarray(rows)
-    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+    if rows.ndim != 1 or rows.size >= MOST or (rows.size and rows.dtype.kind not in "iu"):
         got = f"{rows.dtype} of shape {rows.shape}"
         raise ChronosError("rows must be integers (R,)", where="dequantize_rows", got=got)
     n, k = packed.shape
@@ -111,7 +112,7 @@ def dequantize_rows(packed: QuantTensor, rows: np.ndarray) -> np.ndarray:
         got = f"{rows.min()} to {rows.max()}"
         raise ChronosError("a row is not there", where="dequantize_rows", expected=f"0 to {n - 1}", got=got)
     if isinstance(packed, PackedTensor):
-        data = _unpack(packed, np.ascontiguousarray(rows, np.int64))
+        data = _unpack(packed, np.require(rows, np.int64, ["C", "A"]))
     else:
         data = packed.data.reshape(n, -1)[rows.astype(np.intp)] if rows.size else packed.data[:0]
     return _engine().dequantize(packed.type, data.reshape(-1), (rows.size, k))

@@ -9,6 +9,7 @@ import numpy as np
 
 from chronos.console import ChronosError
 
+MOST = 1 << 31  # rows and columns, even of matrices without a number in them
 BLOCK = 32  # weights that share a scale in Q4_0 and Q8_0, and the step of all other rows
 INT4 = ("INT4_32", "INT4_64", "INT4_128")  # by weights that share a scale
 FORMATS = {  # weights and bytes of a block; drawn in chronos_native.h and products.h
@@ -37,6 +38,22 @@ def filled(qtype: str, k: int) -> int:
     return -(-k // weights) * weights
 
 
+def check_size(shape: tuple[int, ...], where: str) -> None:
+    """Refuse sizes that C does not count with; only a matrix without a number in it comes so far."""
+    if max(shape) >= MOST:
+        got = f"shape {shape}"
+        raise ChronosError("a matrix too large", where=where, expected="sizes below 2^31", got=got)
+
+
+def checked_shape(qtype: str, shape: object, where: str) -> tuple[int, int]:
+    """(N, K) as plain integers that this type can have."""
+    check_type(qtype, where)
+    axes = tuple(shape) if isinstance(shape, tuple | list) else ()
+    if len(axes) != 2 or not all(isinstance(n, int | np.integer) and n >= 0 for n in axes):
+        raise ChronosError("shape must be (N, K)", where=where, got=repr(shape))
+    return int(axes[0]), int(axes[1])
+
+
 def data_bytes(qtype: str, shape: tuple[int, int]) -> int:
     """The bytes that a matrix (N, K) takes."""
     weights, size = FORMATS[qtype]
@@ -60,11 +77,7 @@ class QuantTensor:
 
     def __post_init__(self) -> None:
         where = "QuantTensor"
-        check_type(self.type, where)
-        shape = tuple(self.shape)
-        if len(shape) != 2 or not all(isinstance(n, int | np.integer) and n >= 0 for n in shape):
-            raise ChronosError("shape must be (N, K)", where=where, got=repr(self.shape))
-        shape = (int(shape[0]), int(shape[1]))
+        shape = checked_shape(self.type, self.shape, where)
         object.__setattr__(self, "shape", shape)
         data, size = self.data, data_bytes(self.type, shape)
         if (
@@ -81,6 +94,8 @@ class QuantTensor:
             raise ChronosError(
                 f"wrong number of bytes for {self.type} {shape}", where=where, expected=f"{size:,}", got=got
             )
+        check_size(shape, where)
+        object.__setattr__(self, "data", np.asarray(data))  # of a memmap or a masked array what it lies on
 
     @classmethod
     def frombytes(cls, qtype: str, shape: tuple[int, int], data) -> "QuantTensor":
@@ -124,6 +139,16 @@ class PackedTensor(QuantTensor):
     """
 
     def __init__(self, qtype: str, shape: tuple[int, int], panels: np.ndarray, unpack) -> None:
+        from chronos.native.panels import panel_bytes  # which imports this file
+
+        shape, right = checked_shape(qtype, shape, "PackedTensor"), isinstance(panels, np.ndarray)
+        right = right and panels.dtype == np.uint8 and panels.ndim == 1 and panels.flags.c_contiguous
+        if not right or panels.flags.writeable or panels.size != panel_bytes(qtype, shape):
+            raise ChronosError(
+                "no panels of this type and shape", where="PackedTensor", mend="use native.pack"
+            )
+        check_size(shape, "PackedTensor")
+        panels = np.asarray(panels)
         for name, value in (("type", qtype), ("shape", shape), ("panels", panels), ("_unpack", unpack)):
             object.__setattr__(self, name, value)
 

@@ -87,7 +87,7 @@ int chronos_threads(void);
  *   quantize:   w (rows, k) float32 -> blocks (rows, ceil(k/32))       dequantize: the way back
  *   matmul:     x (b, k), w (n, ceil(k/32)) blocks -> y (b, n) = x w^T
  *   nonfinite:  the index of the first NaN or infinity among x (n,), or n */
-enum { CHRONOS_OK, CHRONOS_BAD_TYPE = -1, CHRONOS_BAD_K = -2, CHRONOS_NO_MEMORY = -3, CHRONOS_BAD_ISA = -4 };
+enum { CHRONOS_OK, CHRONOS_BAD_TYPE = -1, CHRONOS_BAD_K = -2, CHRONOS_NO_MEMORY = -3, CHRONOS_BAD_ISA = -4, CHRONOS_BAD_INDEX = -5 };
 int chronos_quantize(int type, const float *w, size_t rows, size_t k, uint8_t *blocks);
 int chronos_dequantize(int type, const uint8_t *blocks, size_t rows, size_t k, float *w);
 int chronos_matmul(int type, const uint8_t *w, size_t n, size_t k, const float *x, size_t b, float *y);

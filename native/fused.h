@@ -53,7 +53,6 @@ extern fused_kernel *const fused_neon[FUSED_KERNELS];
  *   softmax:             s (B, H, T, S) changed, visible (B, T) in 0..S -> lse (B, H, T)
  *   softmax_again:       s changed, lse, visible read          softmax_backward: p read, dp (R, S) changed
  *   cross_entropy:       logits (R, E) changed, targets (R,) below E -> losses (R,) */
-enum { CHRONOS_BAD_INDEX = -5 };
 int chronos_map(int which, const float *x, float *y, size_t n);
 int chronos_gelu_backward(const float *dy, const float *x, float *dx, size_t n);
 int chronos_swiglu(const float *x, float *y, size_t rows, size_t d);

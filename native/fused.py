@@ -54,7 +54,7 @@ def swiglu_backward(dy: Array, x: Array, dx: Array) -> None:
 def rotary(x: Array, cos: Array, sin: Array, heads: int, y: Array) -> None:
     """Turn the first `heads` heads of x (R, H, K) by cos and sin (R, K/2), halves paired; the others pass."""
     rows, all_heads, k = _axes(x, "x", 3)
-    if k % 2 or not 0 <= heads <= all_heads:
+    if k % 2 or not isinstance(heads, int | np.integer) or not 0 <= heads <= all_heads:
         got = f"{heads} of {all_heads} heads of {k}"
         raise ChronosError("heads cannot turn", where="fused.rotary", expected="some of H, K even", got=got)
     tables = _in(cos, "cos", (rows, k // 2)), _in(sin, "sin", (rows, k // 2))
@@ -143,8 +143,9 @@ def adamw(
     step: int, clip: float,
 ) -> None:  # fmt: skip
     """AdamW in place on w, m and v, any one shape; g is scaled by `clip` first; step ≥ 1."""
-    if step < 1:
-        raise ChronosError("steps count from 1", where="fused.adamw", got=step)
+    if not (step >= 1 and 0 <= b1 < 1 and 0 <= b2 < 1):
+        got = (step, b1, b2)
+        raise ChronosError("steps count from 1, b1 and b2 are below 1", where="fused.adamw", got=got)
     lr_now, fix = lr / (1 - b1**step), 1 / (1 - b2**step)
     constants = ffi.new("float[9]", [lr_now, b1, b2, 1 - b1, 1 - b2, eps, 1 - lr * decay, fix, clip])
     shape = _shape(w, "w")

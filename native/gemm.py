@@ -32,6 +32,13 @@ class PackedMatrix:
     __slots__ = ("kind", "shape", "units")
 
     def __init__(self, kind: str, shape: tuple[int, int], units: np.ndarray):
+        right = isinstance(units, np.ndarray) and units.itemsize == SIZE and units.flags.c_contiguous
+        if kind not in KINDS or not right or not units.flags.aligned:
+            raise ChronosError(
+                "no packed matrix", where="PackedMatrix", mend="make it with pack_f32 or pack_bf16"
+            )
+        if not (isinstance(shape, tuple) and len(shape) == 2 and all(_is_size(n) for n in shape)):
+            raise ChronosError("shape must be (K, N)", where="PackedMatrix", got=repr(shape))
         units.flags.writeable = False
         for name, value in (("kind", kind), ("shape", shape), ("units", units)):
             object.__setattr__(self, name, value)
@@ -96,6 +103,11 @@ def has_bf16() -> bool:
 def has_wide() -> bool:
     """Whether the kernels multiply 16 floats at once (AVX-512): then `matmul_f32` is as fast as good BLAS."""
     return _engine().has_wide()
+
+
+def _is_size(n: object) -> bool:
+    """Whether C can count with it: two of them multiplied are no more than 64 bits."""
+    return isinstance(n, int | np.integer) and not isinstance(n, bool) and 0 <= n < 1 << 31
 
 
 def _pack(kind: str, b: np.ndarray) -> PackedMatrix:

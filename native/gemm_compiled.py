@@ -34,7 +34,10 @@ def pack(kind: str, b: np.ndarray) -> np.ndarray:
     room = np.empty(size + LINE // 4, np.uint32)
     start = -room.ctypes.data % LINE // 4
     panels = room[start : start + size]
-    lib.chronos_gemm_pack(KINDS[kind], b.shape[1], b.shape[0], *_placed(b), ffi.from_buffer(UNITS, panels))
+    if size:
+        lib.chronos_gemm_pack(
+            KINDS[kind], b.shape[1], b.shape[0], *_placed(b), ffi.from_buffer(UNITS, panels)
+        )
     return panels
 
 

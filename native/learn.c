@@ -73,7 +73,8 @@ static int room_for_letters(chronos_learner *t, size_t size) {
 static int spell(chronos_learner *t, int32_t id, const uint8_t *letters, size_t size) {
     if (room_for_letters(t, size) != CHRONOS_OK)
         return CHRONOS_NO_MEMORY;
-    memcpy(t->letters + t->letters_size, letters, size);
+    if (size) /* else there may be no letters at all yet */
+        memcpy(t->letters + t->letters_size, letters, size);
     t->spelled[id] = (spelling){t->letters_size, (uint32_t)size};
     t->letters_size += size;
     return CHRONOS_OK;
@@ -208,7 +209,8 @@ int32_t chronos_learner_ids(const chronos_learner *t) { return t->ids; }
 int chronos_learner_done(const chronos_learner *t) { return t->done; }
 size_t chronos_learner_merges(const chronos_learner *t) { return t->merged; }
 void chronos_learner_export(const chronos_learner *t, int32_t *merges) {
-    memcpy(merges, t->merges, 3 * t->merged * sizeof *merges);
+    if (t->merged) /* else there may be no room for merges either */
+        memcpy(merges, t->merges, 3 * t->merged * sizeof *merges);
 }
 
 /* ---- beginning ---------------------------------------------------------------------------------------- */

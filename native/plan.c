@@ -79,6 +79,14 @@ static void pick(const float *scores, size_t n, float *room, size_t k, int32_t *
         picks[found++] = 0;
 }
 
+/* Picks that come from elsewhere than STEP_PICK may be any numbers. */
+static int picks_are_there(const chronos_step *s, int64_t at) {
+    for (size_t i = 0; s->picks && (size_t)at >= s->d && i < s->d; i++)
+        if (s->picks[i] < 0 || (size_t)s->picks[i] >= s->room)
+            return 0;
+    return 1;
+}
+
 static void turns(const chronos_step *s, int64_t at) {
     const double *rates = s->w;
     for (size_t i = 0; i < s->d; i++) {
@@ -93,6 +101,8 @@ int chronos_plan_run(const chronos_step *steps, size_t n, int64_t token, int64_t
     for (const chronos_step *s = steps; s < steps + n; s++) {
         int done = CHRONOS_OK;
         job j = {s, kernels[s->kind], at};
+        if (s->kind == STEP_ATTEND && !picks_are_there(s, at))
+            return CHRONOS_BAD_INDEX;
         if (s->kind == STEP_EMBED || s->kind == STEP_EMBED_PACKED)
             done = embed(s, token, at);
         else if (s->kind == STEP_BLOCKS)

@@ -15,7 +15,8 @@ import numpy as np
 from chronos.console import ChronosError
 from chronos.native import scan_plain
 
-MOST_WIDTH = 1 << 16
+MOST_KEYS, MOST_WIDTH = 1 << 40, 1 << 16  # of keys without a number there could be more than memory holds
+MOST_RESULTS = 1 << 31
 FIRST, LAST = -(1 << 63), (1 << 63) - 1  # of int64 times
 
 
@@ -59,8 +60,10 @@ def top_k(
     """
     keys, queries = _matrices(keys, queries)
     n = len(keys)
-    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 0:
-        raise ChronosError("k must be a whole number, 0 or above", where="top_k", got=repr(k))
+    if n > MOST_KEYS:
+        raise ChronosError("too many keys", where="top_k", expected=f"at most {MOST_KEYS}", got=n)
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 0 <= k < MOST_RESULTS:
+        raise ChronosError("k must be a whole number from 0 to 2^31 - 1", where="top_k", got=repr(k))
     if scales is not None and keys.dtype != np.int8:
         raise ChronosError("only int8 keys have scales", where="top_k")
     if (times is None) != (since is None and until is None):
@@ -165,7 +168,8 @@ def _wanted(sources: Iterable[int] | None) -> np.ndarray | None:
         return None
     table = np.zeros(256, np.uint8)
     for source in sources:
-        if not isinstance(source, int | np.integer) or not 0 <= source < 256:
+        whole = isinstance(source, int | np.integer) and not isinstance(source, bool)
+        if not whole or not 0 <= source < 256:  # True would index every row of the table
             raise ChronosError("a source is a number from 0 to 255", where="top_k", got=repr(source))
         table[source] = 1
     return table

@@ -43,7 +43,8 @@ typedef struct {
     int32_t *picks; /* (k,) of STEP_PICK; STEP_ATTEND looks at these D alone once there are more tokens */
 } chronos_step;
 
-/* Runs n steps for the token that stands at position `at`; the caller has checked both. 0, or no memory. */
+/* Runs n steps for the token that stands at position `at`; the caller has checked both. 0, no memory, or a bad index
+ * where picks are not of places in the cache. */
 int chronos_plan_run(const chronos_step *steps, size_t n, int64_t token, int64_t at);
 
 typedef void step_kernel(const chronos_step *s, size_t begin, size_t end, int64_t at);

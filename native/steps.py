@@ -20,6 +20,7 @@ KINDS = (  # in the order of step.h
 ).split()
 BLOCKS = ("Q4_0", "Q8_0")  # that products read as files have them; the others are packed for it
 TASK_FLOATS = 1 << 14  # weights, or numbers of a cache, that are worth handing to a thread
+BAD_INDEX = -5  # of chronos_native.h
 POINTERS = ("w", "x", "y", "v", "u", "z", "picks")
 
 
@@ -34,20 +35,22 @@ class Plan:
 
     def embed(self, table: np.ndarray | QuantTensor, positions: np.ndarray | None, y: np.ndarray) -> None:
         """y (D,) = the token's row of table (E, D) + the place's row of positions (C, D)."""
-        kind, w = _weights(table, (len_of(table), _width(y)))
-        self.tokens = min(self.tokens, len_of(table))
-        v = None
+        d, rows, v = _width(y), (table if isinstance(table, QuantTensor) else _floats(table)).shape[0], None
+        kind, w = _weights(table, (rows, d))
+        self.tokens = min(self.tokens, rows)
         if positions is not None:
-            v = _floats(positions, (len(positions), _width(y)))
-            self.room = min(self.room, len(positions))
-        packed, d = isinstance(table, PackedTensor), _width(y)
+            places, _ = _shape(positions, 2)
+            v = _floats(positions, (places, d))
+            self.room = min(self.room, places)
+        packed = isinstance(table, PackedTensor)
         room = np.zeros(-(-data_bytes(table.type, (1, d)) // 4), np.float32) if packed else None
         self._add("embed_packed" if packed else "embed", y=y, w=w, v=v, type=kind, z=room, d=d)
 
     def rms_norm(self, x: np.ndarray, gain: np.ndarray, eps: float, y: np.ndarray) -> None:
         """y = x/√(mean x² + eps) · gain over the last axis of x (…, D); gain (D,), or a row for each of x."""
-        rows, d = x.size // x.shape[-1], x.shape[-1]
-        gain = _floats(gain, gain.shape if gain.shape in ((d,), (rows, d)) else (d,))
+        d = _floats(x).shape[-1]
+        rows, shape = x.size // d, _floats(gain).shape
+        gain = _floats(gain, shape if shape in ((d,), (rows, d)) else (d,))
         _floats(y, x.shape)
         step = d if gain.ndim == 2 else 0
         self._add("rms_norm", x=_floats(x), v=gain, y=y, f=eps, items=rows, grain=rows, d=d, k=step)
@@ -82,7 +85,8 @@ class Plan:
 
     def turns(self, rates: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> None:
         """cos and sin (R,) of the place times rates (R,) float64."""
-        w, d = _floats(rates, cos.shape, np.float64), _width(cos)
+        d = _width(cos)
+        w = _floats(rates, (d,), np.float64)
         self._add("turns", w=w, y=cos, u=_floats(sin, (d,)), d=d)
 
     def rotary(self, y: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> None:
@@ -112,7 +116,7 @@ class Plan:
         if not groups or width % k or heads % groups:
             raise ChronosError("keys do not fit the queries", expected=f"a multiple of {k} wide", got=width)
         self.room = min(self.room, room)
-        most = 0 if picks is None else len(_floats(picks, picks.shape, np.int32))
+        most = 0 if picks is None else _width(picks, np.int32)
         grain = 1 if k * (most or room) >= TASK_FLOATS else heads
         self._add(
             "attend", x=q, v=keys, u=_floats(values, keys.shape), y=_floats(y, q.shape), f=scale, picks=picks,
@@ -174,7 +178,7 @@ class Plan:
         q (H, D), keys (C, D), weights (H,); of equal ones the earlier. Not touched up to N places.
         """
         (heads, d), most = _shape(q, 2), _width(picks, np.int32)
-        room = len(_floats(keys, (len(keys), d)))
+        room = len(_floats(keys, (_shape(keys, 2)[0], d)))
         self.room = min(self.room, room)
         self._add(
             "pick", x=q, w=keys, v=_floats(weights, (heads,)), f=scale, picks=picks, d=d, k=most, heads=heads,
@@ -183,12 +187,16 @@ class Plan:
 
     def run(self, token: int, at: int) -> None:
         """All steps for the token at place `at`. Raises ChronosError if either is not in the plan's range."""
-        if not 0 <= token < self.tokens or not 0 <= at < self.room:
+        whole = all(isinstance(n, int | np.integer) for n in (token, at))
+        if not whole or not 0 <= token < self.tokens or not 0 <= at < self.room:
             expected, got = f"below {self.tokens} and {self.room}", (token, at)
             raise ChronosError("token or place out of range", where="plan", expected=expected, got=got)
         if self._made is None:
             self._make()
-        if self._library.chronos_plan_run(self._made, len(self._steps), token, at):
+        done = self._library.chronos_plan_run(self._made, len(self._steps), token, at)
+        if done == BAD_INDEX:
+            raise ChronosError("picks name places that are not in the cache", where="plan")
+        if done:
             raise MemoryError("native: no memory for a step")
 
     def _make(self) -> None:
@@ -213,11 +221,6 @@ class Plan:
         self._made = None
 
 
-def len_of(weight: np.ndarray | QuantTensor) -> int:
-    """Rows of a matrix of either kind."""
-    return weight.shape[0]
-
-
 def _weights(weight: np.ndarray | QuantTensor, shape: tuple[int, int]) -> tuple[int, np.ndarray]:
     """0 and the matrix, or the number of its type and its blocks or panels."""
     if not isinstance(weight, QuantTensor):
@@ -232,9 +235,9 @@ def _weights(weight: np.ndarray | QuantTensor, shape: tuple[int, int]) -> tuple[
 
 def _floats(a: np.ndarray, shape: Sequence[int] | None = None, dtype: type = np.float32) -> np.ndarray:
     there = isinstance(a, np.ndarray) and a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned
-    if not there or (shape is not None and a.shape != tuple(shape)):
+    if not there or not a.ndim or not a.size or (shape is not None and a.shape != tuple(shape)):
         got = f"{a.dtype} {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__
-        expected = f"{np.dtype(dtype)} {'' if shape is None else tuple(shape)}, contiguous"
+        expected = f"{np.dtype(dtype)} {'' if shape is None else tuple(shape)}, contiguous, not empty"
         raise ChronosError("an array does not fit a step", where="plan", expected=expected, got=got)
     return a
 

@@ -115,7 +115,7 @@ class BpeEncoder:
 
     def __init__(self, byte_ids: np.ndarray, merges: np.ndarray, pattern: str, classes: np.ndarray):
         byte_ids = _ids(byte_ids, "byte_ids", (256,))
-        merges = _ids(merges, "merges", (len(merges), 3))
+        merges = _ids(merges, "merges", (len(np.atleast_1d(merges)), 3))
         lib = _c()[1]
         self._cutter = _cutter(pattern, classes)
         made = lib.chronos_bpe_new(_at(byte_ids), _at(merges), len(merges))
@@ -292,10 +292,11 @@ def _ids(array: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
     array = np.asarray(array)
     if array.size == 0 and shape[0] == 0:
         return np.empty(shape, np.int32)
-    if array.shape != shape or array.dtype.kind not in "iu" or not 0 <= array.min() <= array.max() < 2**31:
+    fits = array.shape == shape and array.size <= 3 * MOST_IDS and array.dtype.kind in "iu"
+    if not fits or not 0 <= array.min() <= array.max() < 2**31:
         got = f"{array.dtype} of shape {array.shape}"
         raise ChronosError(f"{name} must be ids", expected=f"{shape}, 0 to 2^31 - 1", got=got)
-    return np.ascontiguousarray(array, np.int32)
+    return np.require(array, np.int32, ["C", "A"])
 
 
 def _check_threads(threads: int) -> None:
@@ -308,7 +309,10 @@ def _check_words(words: Any) -> None:
     if not isinstance(words, Words):
         raise ChronosError("words must be `Words`, or a list with counts", got=type(words).__name__)
     data, ends, counts = arrays = words.data, words.ends, words.counts
-    right = [a.dtype for a in arrays] == [np.uint8, np.int64, np.int64] and ends.shape == counts.shape
+    right = all(isinstance(a, np.ndarray) for a in arrays)
+    right = (
+        right and [a.dtype for a in arrays] == [np.uint8, np.int64, np.int64] and ends.shape == counts.shape
+    )
     if not (right and all(a.ndim == 1 and a.flags.c_contiguous and a.flags.aligned for a in arrays)):
         raise ChronosError("words must be flat arrays", expected="uint8, int64, int64 of one length")
     sizes = np.diff(ends, prepend=0)

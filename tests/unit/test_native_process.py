@@ -261,7 +261,7 @@ def test_every_kernel_agrees_with_its_twin():
 
 
 def test_scripts_tell_what_to_do_outside_of_the_environment(tmp_path):
-    for name in ("check_fused.py", "check_kernels.py", "bench_fused.py", "bench_native.py"):
+    for name in ("check_faces.py", "check_fused.py", "check_kernels.py", "bench_fused.py", "bench_native.py"):
         script = shutil.copy(ROOT / "native" / name, tmp_path)
         done = subprocess.run(
             [sys.executable, "-I", "-S", str(script)], capture_output=True, text=True, timeout=60
@@ -289,13 +289,13 @@ def test_bench_has_the_four_parts(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sanitizer", ["asan", "tsan"])
+@pytest.mark.parametrize("sanitizer", ["asan", "tsan", "faces"])
 def test_sanitizers(sanitizer, tmp_path):
-    """The C code alone, under address, undefined-behaviour and thread sanitizers."""
+    """The C alone, and Python's faces over it, under address, undefined-behaviour and thread sanitizers."""
     if not (shutil.which("make") and shutil.which("cc")):
         pytest.skip("needs make and cc")
-    command = ["make", "-C", str(ROOT / "native"), sanitizer, f"OUT={tmp_path}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    command = ["make", "-C", str(ROOT / "native"), sanitizer, f"OUT={tmp_path}", f"PYTHON={sys.executable}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     if "cannot find" in done.stderr and "san" in done.stderr:
         pytest.skip("the compiler has no sanitizers")
     assert done.returncode == 0, done.stdout + done.stderr
