@@ -32,8 +32,8 @@ class PackedMatrix:
     __slots__ = ("kind", "shape", "units")
 
     def __init__(self, kind: str, shape: tuple[int, int], units: np.ndarray):
-        right = isinstance(units, np.ndarray) and units.itemsize == SIZE and units.flags.c_contiguous
-        if kind not in KINDS or not right or not units.flags.aligned:
+        right = isinstance(units, np.ndarray) and units.dtype in (np.uint32, np.float32)
+        if kind not in KINDS or not right or not (units.flags.c_contiguous and units.flags.aligned):
             raise ChronosError(
                 "no packed matrix", where="PackedMatrix", mend="make it with pack_f32 or pack_bf16"
             )
