@@ -130,6 +130,7 @@ def _config(name: str) -> RunConfig:
 def work(wish: dict[str, Any]) -> None:
     """The process that trains ours: for each number on standard input, that many whole steps."""
     import numpy as np
+    from threadpoolctl import threadpool_limits
 
     from chronos.memory.model import Model
     from chronos.training.lanes import Lanes
@@ -137,6 +138,8 @@ def work(wish: dict[str, Any]) -> None:
     from chronos.training.stepper import Stepper
 
     set_threads(wish["threads"])
+    threadpool_limits(wish["threads"])
+    native.set_threads(wish["threads"])
     config = _config(wish["experiment"])
     train = dataclasses.replace(config.train, batch_size=wish["batch_size"], amp=wish["amp"])
     shape = (wish["batch_size"], config.model.context + 1)
