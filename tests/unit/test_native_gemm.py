@@ -264,6 +264,7 @@ def test_the_bench_compares_and_refuses(monkeypatch):
     result = bench_gemm.bench()
     name = "4x32x48, 1 thread"
     ours, numpy = result["ours"][name]["float32, packed"], result["peers"][name]["numpy float32"]
-    assert result["ratios"][name] == {"float32, packed": round(ours / numpy, 2)}
+    assert result["ratios"][name]["float32, packed"] == {"numpy float32": round(ours / numpy, 2)}
+    assert result["ratios"][name]["weights"] == {}  # its peers are not here
     with pytest.raises(ChronosError, match="unknown peer"):
         bench_gemm.bench("nobody")
