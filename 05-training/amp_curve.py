@@ -97,9 +97,10 @@ def draw(runs: dict[str, dict[int, Run]], path: Path) -> None:
 def report(runs: dict[str, dict[int, Run]]) -> tuple[list[str], list[list[Any]]]:
     """Columns and rows: one row a pair of curves."""
     lines = []
-    for name, found in compare(runs).items():
-        train, judged = found["train"], found["validation"]
-        lines.append([name, *(round(train[k], 4) for k in ("mean", "most")), round(judged["last"], 4)])
+    for name, pair in compare(runs).items():
+        train, judged = pair["train"], pair["validation"]
+        found = train["mean"], train["most"], judged["last"]
+        lines.append([name, *(round(value, 4) + 0.0 for value in found)])  # + 0.0: never −0
     columns = ["curve beside float32", "training loss, mean", "… at most", "validation loss at the end"]
     return columns, lines
 
