@@ -1,6 +1,7 @@
 """The PyTorch peer of `bench_train.py`: the same GPT in a process that is told how many steps to run.
 
-Runs under any interpreter that has torch; it needs nothing of Chronos and is never imported by it.
+Eager or compiled, in float32 or under bf16 autocast, as it is told. Runs under any interpreter that has
+torch; it needs nothing of Chronos and is never imported by it.
 """
 
 import json
@@ -44,7 +45,8 @@ def build(c, torch):
 
         def forward(self, tokens, targets):
             x = self.norm(self.blocks(self.embed(tokens) + self.positions.weight))
-            return F.cross_entropy(self.head(x).view(-1, c["vocabulary"]), targets.reshape(-1))
+            logits = self.head(x).view(-1, c["vocabulary"])
+            return F.cross_entropy(logits.float(), targets.reshape(-1))
 
     return GPT()
 
@@ -58,6 +60,7 @@ def main() -> None:
     torch.set_num_threads(c["threads"])
     torch.manual_seed(0)
     model = build(c, torch)
+    run = torch.compile(model) if c["compiled"] else model
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=3e-4, betas=(0.9, 0.99), weight_decay=0.1, fused=True
     )
@@ -65,7 +68,8 @@ def main() -> None:
     tokens, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
 
     def step():
-        loss = model(tokens, targets)
+        with torch.autocast("cpu", torch.bfloat16, enabled=c["bf16"]):
+            loss = run(tokens, targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

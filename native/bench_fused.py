@@ -121,13 +121,16 @@ def gelu(R: int, D: int) -> Case:
     return ours, theirs, 5 * x.nbytes
 
 
-def rotary(R: int, H: int) -> Case:
+def rotary(R: int, H: int, turned: int) -> Case:
+    """The first `turned` of H heads; with none it is a copy past the caches."""
     from chronos.native import fused
 
-    x, c, s = random(R, H, 64), random(R, 32), random(R, 32)
+    x, angles = random(R, H, 64), random(R, 32)
+    c, s = np.cos(angles), np.sin(angles)
     room = np.empty(x.nbytes + 64, np.uint8)
     y = room[-room.ctypes.data % 64 :][: x.nbytes].view(f32).reshape(x.shape)  # on a cache line
-    return lambda: fused.rotary(x, c, s, H * 2 // 3, y), None, 2 * x.nbytes
+    tables = 2 * c.nbytes if turned else 0
+    return lambda: fused.rotary(x, c, s, turned, y), None, 2 * x.nbytes + tables
 
 
 def adamw(n: int) -> Case:
@@ -143,8 +146,8 @@ def adamw(n: int) -> Case:
     return lambda: fused.adamw(w, g, m, v, 1e-3, 0.9, 0.999, 1e-8, 0.1, 10, 1.0), theirs, 7 * w.nbytes
 
 
-def copy(n: int) -> Case:
-    """What memory allows: a sum in place, which reads and writes as AdamW does."""
+def increment(n: int) -> Case:
+    """What memory allows in place, where each line is read and written, as AdamW does."""
     x = random(n)
     return lambda: np.add(x, f32(1), out=x), None, 2 * x.nbytes
 
@@ -155,9 +158,10 @@ CASES = {
     "LayerNorm 4096 x 512": lambda: layer_norm(4096, 512),
     "SwiGLU 4096 x 1536": lambda: swiglu(4096, 1536),
     "GELU 4096 x 1536": lambda: gelu(4096, 1536),
-    "rotary 8192 x 18 x 64": lambda: rotary(8192, 18),
+    "rotary 8192 x 18 x 64": lambda: rotary(8192, 18, 12),
     "AdamW 20,000,000": lambda: adamw(20_000_000),
-    "limit: x += 1, 80 MB": lambda: copy(20_000_000),
+    "limit: a copy, 38 MB": lambda: rotary(8192, 18, 0),
+    "limit: x += 1, 80 MB": lambda: increment(20_000_000),
 }
 
 

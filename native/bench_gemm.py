@@ -2,7 +2,8 @@
 
 The three products of a linear layer in bf16, with weights packed once or not, and few rows in float32, on one
 thread and on all. Results go into arrays that exist already, as in a training step; our inputs are float32,
-PyTorch's are bf16 before the clock starts. Run `python native/bench_gemm.py --peer torch` (a minute);
+PyTorch's are bf16 before the clock starts. Its gradient of weights is bf16; it is also timed as its autocast
+leaves it, in float32, and added to what is there. Run `python native/bench_gemm.py --peer torch` (a minute);
 `--save FILE` also writes the figures as JSON, `--show FILE` prints saved ones.
 """
 
@@ -85,7 +86,8 @@ def _compare(shape: tuple[int, int, int], torch: Any, name: str, result: dict) -
     result["ours"][name] = {run: speed[run] for run in ours}
     result["peers"][name] = {run: speed[run] for run in theirs}
     result["ratios"][name] = {
-        run: round(speed[run] / speed[peer], 2) for run in ours if (peer := _peer_of(run)) in theirs
+        run: {peer: round(speed[run] / speed[peer], 2) for peer in _peers_of(run) if peer in theirs}
+        for run in ours
     }
 
 
@@ -109,16 +111,24 @@ def _ours(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> Runs:
 def _torch_runs(torch: Any, x: np.ndarray, w: np.ndarray, g: np.ndarray) -> Runs:
     tx, tw, tg = (torch.from_numpy(a).bfloat16() for a in (x, w, g))
     y, dx, dw = (torch.empty_like(like) for like in (tg, tx, tw))
+    total = torch.zeros(tw.shape)
     return {
         "torch forward": lambda: torch.mm(tx, tw.T, out=y),
         "torch input": lambda: torch.mm(tg, tw, out=dx),
         "torch weights": lambda: torch.mm(tg.T, tx, out=dw),
+        "torch weights, in float32": lambda: total.copy_(torch.mm(tg.T, tx, out=dw)),
+        "torch weights, added": lambda: total.add_(torch.mm(tg.T, tx, out=dw)),
     }
 
 
-def _peer_of(run: str) -> str:
+def _peers_of(run: str) -> tuple[str, ...]:
+    """What a product of ours is held against; the weights' gradient also against one that is float32, too."""
+    if run == "weights":
+        return "torch weights", "torch weights, in float32"
+    if run == "weights, added":
+        return ("torch weights, added",)
     kind = run.split(",")[0]
-    return "numpy float32" if kind == "float32" else f"torch {kind}"
+    return ("numpy float32",) if kind == "float32" else (f"torch {kind}",)
 
 
 def show(result: dict) -> None:
@@ -126,9 +136,12 @@ def show(result: dict) -> None:
     rows = []
     for name, runs in result["ours"].items():
         for run, speed in runs.items():
-            theirs = result["peers"][name].get(_peer_of(run))
-            rows.append((name, run, speed, theirs or "", result["ratios"][name].get(run, "")))
-    columns = ("rows x inputs x outputs", "product", "GFLOP/s", "the peer's", "times faster")
+            ratios = result["ratios"][name][run]
+            for peer, ratio in ratios.items():
+                rows.append((name, run, speed, peer, result["peers"][name][peer], ratio))
+            if not ratios:
+                rows.append((name, run, speed, "", "", ""))
+    columns = ("rows x inputs x outputs", "product", "GFLOP/s", "peer", "its GFLOP/s", "times faster")
     table(f"float products on {result['machine']['cpu']} ({result['machine']['isa']})", columns, rows)
 
 

@@ -41,13 +41,20 @@ TARGET static void swiglu_backward(const fused *a, size_t begin, size_t end) {
     }
 }
 
+enum { AHEAD = 1024 }; /* floats to ask for early, at least, in whole rows: 4 KiB */
+
 /* One row of heads; `far`: past the caches, which do not read first what is overwritten whole. */
 INLINE void turn_row(const fused *a, size_t r, int far) {
-    size_t half = a->d / 2, passed = (a->heads - a->some) * a->d;
+    size_t half = a->d / 2, passed = (a->heads - a->some) * a->d, row = a->heads * a->d;
+    size_t ahead = far ? (AHEAD + row - 1) / row * row : 0;
     const float *c = a->cosines + r * half, *s = a->sines + r * half, *x = a->x + r * a->heads * a->d;
     float *y = a->y + r * a->heads * a->d;
     for (size_t h = 0; h < a->some; h++, x += a->d, y += a->d)
         OVER(half, {
+            if (far) {
+                PREFETCH(x + i + ahead);
+                PREFETCH(x + half + i + ahead);
+            }
             V u = load(x + i, k), v = load(x + half + i, k);
             V cosine = load(c + i, k), sine = load(s + i, k);
             V first = fma_of(u, cosine, set(0.0f) - v * sine), second = fma_of(v, cosine, u * sine);
@@ -60,7 +67,10 @@ INLINE void turn_row(const fused *a, size_t r, int far) {
             }
         });
     if (far)
-        OVER(passed, stream(y + i, load(x + i, k)););
+        OVER(passed, {
+            PREFETCH(x + i + ahead);
+            stream(y + i, load(x + i, k));
+        });
     else
         memcpy(y, x, passed * sizeof *y);
 }

@@ -18,7 +18,7 @@
 #endif
 
 enum { LINE = 64, LANES = 16, MAX_SUMS = 28, AHEAD = 64 /* floats to ask for early */ };
-enum { FIRST_LEVEL = 6 << 10 /* units, 24 KiB */ };
+enum { FIRST_LEVEL = 6 << 10 /* units, 24 KiB */, FEW_UNITS = 4 };
 
 INLINE __mmask16 first(size_t n) { return n < LANES ? (__mmask16)((1u << n) - 1) : 0xffff; }
 
@@ -182,7 +182,7 @@ INLINE void tile(int kind, int rows, int vecs, const gemm_part *p, const uint32_
     __m512 sum[MAX_SUMS];
     EACH for (int i = 0; i < rows * vecs; i++)
         sum[i] = _mm512_setzero_ps();
-    if (!p->stream)
+    if (p->add || (!p->stream && p->units > FEW_UNITS)) /* else c's lines would not come in time */
         for (int i = 0; i < rows; i++) {
             ask((uintptr_t)(c + i * p->ldc));
             ask((uintptr_t)(c + i * p->ldc) + LINE);

@@ -163,10 +163,11 @@ def test_lanes_run_native_on_one_thread_each(threads):
 
 
 def test_bench_measures_every_case(monkeypatch, threads):
-    small = {"rotary": lambda: bench_fused.rotary(5, 3), "norm": lambda: bench_fused.layer_norm(7, 8)}
+    small = {"rotary": lambda: bench_fused.rotary(5, 3, 2), "norm": lambda: bench_fused.layer_norm(7, 8)}
     small |= {"rms": lambda: bench_fused.rms_norm(7, 8), "loss": lambda: bench_fused.cross_entropy(3, 9)}
     small |= {"gate": lambda: bench_fused.swiglu(3, 9), "gelu": lambda: bench_fused.gelu(3, 9)}
-    small |= {"adamw": lambda: bench_fused.adamw(99), "limit": lambda: bench_fused.copy(99)}
+    small |= {"adamw": lambda: bench_fused.adamw(99), "limit": lambda: bench_fused.increment(99)}
+    small |= {"copy": lambda: bench_fused.rotary(5, 3, 0)}
     assert len(small) == len(bench_fused.CASES)
     monkeypatch.setattr(bench_fused, "CASES", small)
     monkeypatch.setattr(bench_native, "SECONDS", 0.001)

@@ -77,11 +77,15 @@ def test_products_of_any_size_and_order(engine, kind, m, n, k, turned, seed):
     b = normal(rng, n, k).T if turned[1] else normal(rng, k, n)
     y, c = multiply(a, b), normal(rng, m, n)
     assert_product(kind, y, a, b)
-    assert multiply(a, pack(b)).tobytes() == y.tobytes()
+    again = multiply(a, pack(b))
+    if engine == "plain":  # BLAS may add up in another order where b lies otherwise
+        assert_product(kind, again, a, b)
+    else:
+        assert again.tobytes() == y.tobytes()
     before = c.copy()
     assert multiply(a, b, out=c, add=True) is c
     assert_product(kind, c, a, b, before)
-    assert multiply(a, pack(b), out=c) is c and c.tobytes() == y.tobytes()
+    assert multiply(a, pack(b), out=c) is c and c.tobytes() == again.tobytes()
 
 
 @kinds
@@ -264,6 +268,7 @@ def test_the_bench_compares_and_refuses(monkeypatch):
     result = bench_gemm.bench()
     name = "4x32x48, 1 thread"
     ours, numpy = result["ours"][name]["float32, packed"], result["peers"][name]["numpy float32"]
-    assert result["ratios"][name] == {"float32, packed": round(ours / numpy, 2)}
+    assert result["ratios"][name]["float32, packed"] == {"numpy float32": round(ours / numpy, 2)}
+    assert result["ratios"][name]["weights"] == {}  # its peers are not here
     with pytest.raises(ChronosError, match="unknown peer"):
         bench_gemm.bench("nobody")
