@@ -3,7 +3,7 @@
  * two callers at once, a fork. Not part of the extension.
  * Run with `make -C native sanitize`; check_kernels.py is its counterpart for the built extension. */
 #define _POSIX_C_SOURCE 200809L
-#include "chronos_native.h"
+#include "peaks.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -195,5 +195,5 @@ int main(int count, char **arguments) {
     }
     uint8_t zeros[100] = {0};
     chronos_set_threads(1);
-    return chronos_read(zeros, sizeof zeros) != 0 || chronos_isa_choose("none") != CHRONOS_BAD_ISA;
+    return chronos_read(zeros, sizeof zeros, 1) != 0 || chronos_isa_choose("none") != CHRONOS_BAD_ISA;
 }
