@@ -12,7 +12,7 @@ from cffi import FFI
 
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
 C_FILES = (
-    *("dispatch.c", "limits.c", "limits_x86.c", "pool.c", "quants.c"),
+    *("dispatch.c", "limits.c", "pool.c", "quants.c"),
     *("matmul.c", "matmul_avx2.c", "matmul_portable.c"),
     *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c", "plan.c"),
     *("back.c", "pack.c", "packed.c", "packed_avx2.c", "packed_avx512.c", "packed_portable.c"),
@@ -25,7 +25,6 @@ HEADERS = (
     "chronos_native.h",
     "gemm.h",
     "pairs.h",
-    "peaks.h",
     "products.h",
     "scan.h",
     "step.h",
@@ -152,7 +151,6 @@ PREAMBLE = """
 #include "fused.h"
 #include "products.h"
 #include "gemm.h"
-#include "peaks.h"
 #include "tokens.h"
 #if defined(__clang__)
 static const char *chronos_compiler(void) { return "clang " __clang_version__; }

@@ -3,7 +3,7 @@
  * two callers at once, a fork. Not part of the extension.
  * Run with `make -C native sanitize`; check_kernels.py is its counterpart for the built extension. */
 #define _POSIX_C_SOURCE 200809L
-#include "peaks.h"
+#include "chronos_native.h"
 
 #include <math.h>
 #include <pthread.h>

@@ -19,7 +19,7 @@ TYPE_NUMBERS = {  # ggml's, but for INT4
     **{"F16": 1, "Q4_0": 2, "Q8_0": 8, "Q2_K": 10, "BF16": 30},
     **{"INT4_32": 1032, "INT4_64": 1064, "INT4_128": 1128},
 }
-PEAKS = ("float32", "int8", "bf16")  # in the order of peaks.h
+PEAKS = ("float32", "int8", "bf16")  # in the order of limits.c
 ERRORS = {-1: "unknown type", -2: "rows are no multiple of 32", -3: "out of memory", -4: "unknown ISA"}
 
 
