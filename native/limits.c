@@ -91,7 +91,10 @@ AVX512 static uint64_t read_avx512(const uint8_t *data, size_t bytes) {
     UNROLL for (int i = 0; i < 8; i++) sum[i] = _mm512_setzero_si512();
     const uint8_t *end = data + bytes;
     for (; data + 2 * READ_STEP <= end; data += 2 * READ_STEP)
-        UNROLL for (int i = 0; i < 8; i++) sum[i] = _mm512_add_epi64(sum[i], _mm512_loadu_si512(data + 64 * i));
+        UNROLL for (int i = 0; i < 8; i++) { /* asked for early, as the kernels do it */
+            _mm_prefetch((const char *)((uintptr_t)data + 4096 + 64 * i), _MM_HINT_T0);
+            sum[i] = _mm512_add_epi64(sum[i], _mm512_loadu_si512(data + 64 * i));
+        }
     UNROLL for (int i = 0; i < 4 && data < end; i++)
         sum[i] = _mm512_add_epi64(sum[i], _mm512_loadu_si512(data + 64 * i));
     UNROLL for (int i = 1; i < 8; i++) sum[0] = _mm512_add_epi64(sum[0], sum[i]);

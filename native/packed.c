@@ -82,6 +82,7 @@ static void multiply_pair(const product *p, size_t i, size_t tile, size_t last) 
             size_t cols = p->b - t * COLS < COLS ? p->b - t * COLS : COLS, column = (t - tile) * COLS;
             panel_part part = {.rows = rows, .ldy = once ? p->n : PAIR, .more = start > 0, .fresh = t == tile};
             part.steps = all - start < some ? all - start : some;
+            part.skip = start + some < all ? 0 : p->panel_bytes;
             part.panel[0] = panel + start * step;
             part.panel[1] = part.panel[0] + (left > PANEL ? p->panel_bytes : 0);
             part.x = p->prepared + t * p->tile_bytes + x_bytes(p->type, start * panel_step_weights(p->type), cols);

@@ -21,15 +21,17 @@ INLINE __m512i spread(const uint8_t *p) { return _mm512_set1_epi32(load_i32(p));
 INLINE __m512 spread_float(const uint8_t *p) { return _mm512_set1_ps(load_f32(p)); }
 INLINE __m512 halves16(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 
-INLINE void prefetch(const uint8_t *p, size_t bytes) {
+INLINE void prefetch(const uint8_t *p, size_t ahead, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64)
-        _mm_prefetch((const char *)((uintptr_t)p + AHEAD + i), _MM_HINT_T0);
+        _mm_prefetch((const char *)((uintptr_t)p + ahead + i), _MM_HINT_T0);
 }
 
 /* What comes later is asked for into the second-level cache: it must not push out what is used now. */
 INLINE void ask(const panel_part *p, size_t i, size_t step, const uint8_t *v, const uint8_t *w) {
-    if (p->fresh)
-        prefetch(v, step), prefetch(w, step);
+    if (p->fresh) {
+        size_t ahead = AHEAD + ((p->steps - i) * step <= AHEAD ? p->skip : 0);
+        prefetch(v, ahead, step), prefetch(w, ahead, step);
+    }
     for (size_t l = i * p->lines; l < (i + 1) * p->lines; l++) {
         _mm_prefetch((const char *)(p->next[0] + 64 * l), _MM_HINT_T1);
         _mm_prefetch((const char *)(p->next[1] + 64 * l), _MM_HINT_T1);
@@ -201,7 +203,7 @@ INLINE void by_2(int type, const panel_part *p, size_t cols) {
     load(p, sum, cols);
     for (size_t i = 0; i < 2 * p->steps; i++, v += 32, w += 32, x += cols * 4) {
         if (p->fresh && i % 2 == 0)
-            prefetch(v, LANES4), prefetch(w, LANES4);
+            prefetch(v, AHEAD, LANES4), prefetch(w, AHEAD, LANES4);
         __m512 first = floats16(type, v), second = floats16(type, w);
         UNROLL for (size_t c = 0; c < cols; c++) {
             __m512 value = spread_float(x + c * 4);

@@ -83,6 +83,7 @@ typedef struct {
     float *y;
     size_t steps, rows, ldy;
     int more, fresh;
+    size_t skip; /* bytes between the end of each panel and what is read after it */
     uintptr_t next[2]; /* where to ask early for what comes later, so many lines in each step */
     size_t lines;
 } panel_part;
