@@ -15,7 +15,7 @@ def register(commands: Any) -> None:
     bench = commands.add_parser("bench", help="measure speed against peers in the same run")
     kinds = bench.add_subparsers(title="benches", metavar="BENCH", required=True)
     for name, run, about in (
-        ("native", _native, "quantized products against NumPy's float32"),
+        ("native", _native, "quantized products against ggml, PyTorch, NumPy and the hardware's limits"),
         ("train", _train, "training steps; --peer torch compares with PyTorch on the same model"),
         ("decode", _decode, "tokens a second while generating"),
         ("tokenizer", _tokenizer, "learning and applying a BPE against tiktoken, tokenizers and rustbpe"),
@@ -24,6 +24,9 @@ def register(commands: Any) -> None:
         kind.add_argument("--peer", metavar="NAME", help="what to compare with (default: what is installed)")
         kind.add_argument("--out", type=Path, metavar="FILE", help="also write the result as JSON")
         kind.set_defaults(run=run)
+        if name == "native":
+            kind.add_argument("--quick", action="store_true", help="a few cases, half a minute")
+            kind.add_argument("--ggml", type=Path, metavar="DIR", help="where libggml is, else $CHRONOS_GGML")
         if name == "tokenizer":
             kind.add_argument(
                 "--text", type=Path, metavar="FILE", help="(default: the documentation of Python)"
@@ -32,8 +35,11 @@ def register(commands: Any) -> None:
 
 def _native(args: argparse.Namespace) -> dict[str, Any]:
     from chronos.native.bench_native import bench
+    from chronos.native.bench_report import show_targets
 
-    return _shown("native", bench(args.peer), args)
+    result = _shown("native", bench(args.peer, quick=args.quick, ggml=args.ggml), args)
+    show_targets(result.get("targets", []))
+    return result
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
@@ -63,6 +69,7 @@ def _shown(name: str, result: dict[str, Any], args: argparse.Namespace) -> dict[
         command = f"chronos bench {name}" + (f" --peer {args.peer}" if args.peer else "")
         if text := getattr(args, "text", None):
             command += f" --text {text.name}"
+        command += " --quick" * getattr(args, "quick", False)
         about = {"command": command, "machine": settings.machine()}
         files.write_json(args.out, {**about, **result, "columns": columns, "rows": rows})
     return result

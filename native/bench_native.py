@@ -1,132 +1,241 @@
-"""How fast quantized products are, beside NumPy's float32 product and the memory they must read, in one run.
+"""How fast quantized products are, beside ggml, PyTorch, NumPy and the limits of the hardware, in one run.
 
-Times no model and tunes nothing. `python native/bench_native.py` measures and prints (half a minute);
-`--save FILE` also writes the figures as JSON and a picture beside it; `--show FILE` prints saved ones.
+Times no model and tunes nothing. `python native/bench_native.py` measures (four minutes, 1.7 GB of memory),
+with `--quick` a few cases in half a minute; `--save FILE` also writes the figures as JSON and a picture,
+`--show FILE` prints saved ones. ggml is llama-cpp-python's, or that of the folder in CHRONOS_GGML.
 """
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "17")  # as `chronos` does: else NumPy's threads spin on
 
 try:
     import numpy as np
-    from threadpoolctl import threadpool_limits
 
     from chronos import native
-    from chronos.console import ChronosError, emit, table
+    from chronos.console import ChronosError, Progress, emit, say
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing}; run `make setup`, then `.venv/bin/python native/bench_native.py`")
 
-PEERS = ("numpy",)
-SHAPES = [(size, n) for size in (512, 4096) for n in (1, 8, 64)]  # weights size x size, n rows of x
-SECONDS = 1.5  # for each shape and number of threads, shared by all that is compared
-REST = 0.12
+TYPES = ("Q4_0", "Q8_0", "Q2_K", "INT4", "F16", "BF16")
+SPREAD = 512_000_000  # bytes of weights "from memory", which no cache holds
+CASES = (  # weights (N, K), whether spread over memory, rows of x
+    ((512, 512), False, (1, 8, 64, 512)),
+    ((1536, 512), False, (1,)),
+    ((4096, 4096), False, (1, 8, 64, 512)),
+    ((4096, 4096), True, (1,)),
+)
+QUICK = (((512, 512), False, (1, 64)), ((4096, 4096), False, (1, 64)))
+SECONDS = 1.5  # for all that is compared at once, by default
+CELL, QUICK_CELL = 0.8, 0.2  # and here
+TURN = 0.01
+REST = 0.005  # after a peer's turn: its threads spin a little, on cores that the next one needs
+LEAST = 5  # turns each
+WARM = 4  # calls before a turn: after somebody else's 64 MB the third-level cache takes that many to fill
+HOPELESS = 1.5  # times slower than the same peer in another way: not timed further
 
 
-def bench(peer: str | None = None) -> dict:
-    """Time `native.matmul` for each type, size and number of threads, interleaved with the peer's product.
+def bench(peer: str | None = None, *, quick: bool = False, ggml: str | Path | None = None) -> dict:
+    """Time packed products of every type, interleaved with the peers' and with the limits.
 
-    `peer`: "numpy" (float32 products), or None for all there are. Returns "ours" and "peers", by name of type
-    or peer and then by case: {"us", "gb_s" of weights, "gflop_s"}; "limit": GB/s at which memory (1 GiB) and
-    the caches (a 4096² Q4_0 matrix) can be read; and "ratios": for each peer and type how many times faster
-    we are (medians), and as "read" the share of that cache bandwidth that n = 1 at 4096² reaches.
-    ChronosError for another peer.
+    `peer`: "ggml", "torch" or "numpy" alone, or None for all there are; `ggml`: a folder with libggml.
+    Returns "ours", "peers" (by name) and "limit", each by type and then by case: {"us", "gb_s" of weights,
+    "gflop_s"}; "ratios": how many times faster than each peer we are, and as "limit" what share of it we
+    reach (medians); and "targets". ChronosError for a peer that is unknown or, if named, not there.
     """
-    if peer is not None and peer not in PEERS:
-        raise ChronosError("unknown peer", where="bench native", expected=" or ".join(PEERS), got=repr(peer))
-    before, result = native.info()["threads"], {"machine": machine(), "ours": {}, "peers": {}, "limit": {}}
+    from chronos.native import bench_report
+
+    if not native.available():
+        raise ChronosError("the C kernels are not built: nothing to measure", where="bench native")
+    peers = _peers(peer, ggml)
+    result: dict[str, Any] = {"machine": machine() | {"peers": [p.about for p in peers[1:]]}}
+    result |= {"ours": {}, "peers": {p.name: {} for p in peers[1:]}, "limit": {}, "ratios": {}}
+    before, cases = native.info()["threads"], QUICK if quick else CASES
+    counts = sorted({1, before})
+    total = len(TYPES) * len(counts) * sum(len(ns) for _, _, ns in cases)
+    with Progress(total, "products") as bar:
+        try:
+            for qtype in TYPES:
+                for case, figures in _measured(qtype, cases, counts, peers, QUICK_CELL if quick else CELL):
+                    _note(result, qtype, case, figures)
+                    bar.update(bar.done + 1, case=f"{qtype} {case}")
+        finally:
+            native.set_threads(before)
+    result["targets"] = bench_report.targets(result)
+    return result | {"table": bench_report.rows(result)}
+
+
+def _peers(wanted: str | None, folder: str | Path | None) -> list:
+    """Ours first, then the peers; one line tells who is missing."""
+    from chronos.native import bench_ggml, bench_peers
+
+    def ggml() -> bench_ggml.Ggml | None:
+        place = bench_ggml.folder(folder)
+        return bench_ggml.Ggml(place) if place else None
+
+    makers = {"ggml": ggml, "torch": bench_peers.Torch, "numpy": bench_peers.Numpy}
+    peers, absent = bench_peers.found(makers, wanted)
+    for line in absent:
+        say(line)
+    return [bench_peers.Ours(), *peers]
+
+
+Figures = dict[str, dict[str, Any]]  # of "ours", "limit" and each peer
+
+
+def _measured(
+    qtype: str, cases: tuple, counts: list[int], peers: list, seconds: float
+) -> Iterator[tuple[str, Figures]]:
+    """Each case of a type and the figures of all, taken in turns.
+
+    Weights that are spread over memory are held by one peer at a time, beside ours, and let go again.
+    """
+    from chronos.native.bench_peers import Weights
+
     rng = np.random.default_rng(0)
-    for count in sorted({1, before}):
-        native.set_threads(count)
-        result["limit"][f"{count} thread{'s' * (count > 1)}"] = read_limits()
-        with threadpool_limits(count):
-            for size, n in SHAPES:
-                case = f"{size}² n={n}, {count} thread{'s' * (count > 1)}"
-                for name, figures in compare(rng, size, n).items():
-                    group = result["ours"] if name in native.TYPES else result["peers"]
-                    group.setdefault(name, {})[case] = figures
-    native.set_threads(before)
-    return result | {"ratios": ratios(result)}
+    ours, *others = peers
+    for shape, spread, ns in cases:
+        weights = Weights(qtype, rng.standard_normal(shape, np.float32), SPREAD if spread else 0)
+        found: dict[str, Figures] = {}
+        for group in [[peer] for peer in others] or [[]] if spread else [others]:
+            with ExitStack() as stack:
+                makers = {peer.name: peer.hold(weights, stack) for peer in (ours, *group)}
+                for count in counts:
+                    for peer in (ours, *group):
+                        peer.set_threads(count)
+                    for n in ns:
+                        x = rng.standard_normal((n, shape[1]), np.float32)
+                        name = case_name(shape, n, spread, count)
+                        figures = _compare(makers, x, weights, seconds, REST if count > 1 else 0)
+                        found[name] = figures | found.get(name, {}) | figures
+        yield from found.items()
 
 
-def compare(rng: np.random.Generator, size: int, n: int) -> dict[str, dict[str, float]]:
-    """The figures of each type and of NumPy for one shape, taken in turns."""
-    w = rng.standard_normal((size, size), np.float32)
-    x = rng.standard_normal((n, size), np.float32)
-    packed = {name: native.quantize(w, name) for name in native.TYPES}
-    runs: dict[str, Callable] = {name: lambda q=q: native.matmul(x, q) for name, q in packed.items()}
-    runs["numpy"] = lambda: x @ w.T
-    seconds = interleaved(runs)
-    read = {name: q.nbytes for name, q in packed.items()} | {"numpy": w.nbytes}
-    return {
-        name: {
-            "us": round(s * 1e6, 1),
-            "gb_s": round(read[name] / s / 1e9, 2),
-            "gflop_s": round(2 * n * size * size / s / 1e9, 1),
-        }
-        for name, s in seconds.items()
+def case_name(shape: tuple[int, int], n: int, spread: bool, threads: int) -> str:
+    """What a case is called in the results: 4096² n=1 from memory, 2 threads."""
+    size = f"{shape[0]}²" if shape[0] == shape[1] else f"{shape[0]}×{shape[1]}"
+    return f"{size} n={n}{' from memory' * spread}, {threads} thread{'s' * (threads > 1)}"
+
+
+def _compare(makers: dict[str, dict], x: np.ndarray, weights: Any, seconds: float, rest: float) -> Figures:
+    """Figures of "ours", "limit" and each peer, which counts as what it does best."""
+    turns = {
+        (peer, label): turn
+        for peer, held in makers.items()
+        for label, make in held.items()
+        if (turn := make(x)) is not None
     }
+    _check(turns)
+    runs = {key: turns[key].run for key in _hopeful(turns)}
+    after = {key: turns[key].rest for key in runs if turns[key].rest}
+    taken = interleaved(runs, seconds, after, {key: rest for key in runs if key[0] != "ours"})
+    each = {key: taken[key] / turns[key].products for key in runs}
+    best: Figures = {}
+    for (peer, label), spent in sorted(each.items(), key=lambda item: -item[1]):
+        figures = {
+            "us": float(f"{spent * 1e6:.4g}"),
+            "gb_s": round(turns[peer, label].nbytes / spent / 1e9, 1),
+            "gflop_s": round(2 * len(x) * weights.w.size / spent / 1e9, 1),
+            "ratio": round(spent / each["ours", "ours"], 3),
+        }
+        if peer == "ours":
+            best[label] = figures
+        else:
+            best[peer] = figures | {"kind": label}
+    return best
 
 
-def interleaved(runs: dict[str, Callable]) -> dict[str, float]:
-    """Median seconds a call, in rounds A B C A B C …, so that a busy moment hits all alike.
+def _check(turns: dict) -> None:
+    """Everybody must compute the same product, nearly: a figure of something else would compare nothing."""
+    wanted = None
+    for (peer, label), turn in turns.items():
+        if turn.result is None:
+            continue
+        turn.run()
+        y = turn.result()
+        wanted = y.copy() if wanted is None else wanted
+        off = float(np.linalg.norm(y - wanted) / np.linalg.norm(wanted))
+        if not off < 0.5:  # two bits a weight are off by a third; something else by more than 1
+            got = f"{off:.2f} of its length away"
+            raise ChronosError(f"{peer} ({label}) computes another product", where="bench native", got=got)
 
-    A turn is some 10 ms, so that weights which fit a cache are measured from it. After a peer's turn all
-    rest: OpenBLAS's threads spin for a tenth of a second after a product, on cores that the next one needs.
+
+def _hopeful(turns: dict) -> list:
+    """All but what the same peer does much faster in another way."""
+
+    def spent(key: tuple[str, str]) -> float:
+        begun = time.perf_counter()
+        turns[key].run()
+        return time.perf_counter() - begun
+
+    least = {key: min(spent(key) for _ in range(3)) for key in turns if len(_ways(turns, key)) > 1}
+    return [
+        key
+        for key in turns
+        if key not in least or least[key] < HOPELESS * min(least[way] for way in _ways(turns, key))
+    ]
+
+
+def _ways(turns: dict, key: tuple[str, str]) -> list:
+    return [other for other in turns if other[0] == key[0] != "ours"]
+
+
+def interleaved(
+    runs: Mapping[Any, Callable],
+    seconds: float | None = None,
+    after: Mapping[Any, Callable] = {},
+    rests: Mapping[Any, float] = {},
+) -> dict[Any, float]:
+    """Median seconds a call, in rounds A B C C B A …, so that a busy moment hits all alike.
+
+    A turn is some 10 ms after a few calls, so that weights which fit a cache come from it. Then comes what
+    `after` has for it, and a rest of the seconds in `rests`.
     """
     inner = {}
     for name, run in runs.items():
         run()
         start = time.perf_counter()
         run()
-        inner[name] = max(1, int(0.01 / (time.perf_counter() - start)))
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    end = time.perf_counter() + SECONDS
-    while time.perf_counter() < end or len(times[name]) < 5:
-        for name, run in runs.items():
-            run()
+        inner[name] = max(1, int(TURN / (time.perf_counter() - start)))
+    times: dict[Any, list[float]] = {name: [] for name in runs}
+    end = time.perf_counter() + (SECONDS if seconds is None else seconds)
+    order = list(runs)
+    while time.perf_counter() < end or len(times[order[0]]) < LEAST:
+        for name in order:
+            run = runs[name]
+            for _ in range(min(inner[name] - 1, WARM)):
+                run()
             start = time.perf_counter()
             for _ in range(inner[name]):
                 run()
             times[name].append((time.perf_counter() - start) / inner[name])
-            if name in PEERS:
-                time.sleep(REST)
+            if name in after:
+                after[name]()
+            if rests.get(name):
+                time.sleep(rests[name])
+        order.reverse()
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def read_limits() -> dict[str, float]:
-    """GB/s of reading and adding up 1 GiB, and as many bytes as a 4096 x 4096 matrix in Q4_0 has."""
-    if native.available():
-        from chronos.native import compiled as engine
-    else:
-        from chronos.native import plain as engine
-    limits = {}
-    for name, size in (("memory", 1 << 30), ("cache", 4096 * 4096 // 32 * 18)):
-        data, best = np.ones(size, np.uint8), float("inf")
-        for _ in range(max(3, (1 << 30) // size)):
-            start = time.perf_counter()
-            engine.read(data)
-            best = min(best, time.perf_counter() - start)
-        limits[f"{name}_gb_s"] = round(size / best / 1e9, 1)
-    return limits
-
-
-def ratios(result: dict) -> dict[str, dict[str, float]]:
-    """Our speed over each peer's, and the share of the cache's bandwidth at 4096², n = 1."""
-    found: dict[str, dict[str, float]] = {"read": {}}
-    for name, cases in result["ours"].items():
-        for peer, theirs in result["peers"].items():
-            for case, figures in cases.items():
-                found.setdefault(peer, {})[f"{name} {case}"] = round(theirs[case]["us"] / figures["us"], 2)
-        for count, limit in result["limit"].items():
-            share = cases[f"4096² n=1, {count}"]["gb_s"] / limit["cache_gb_s"]
-            found["read"][f"{name} {count}"] = round(share, 2)
-    return found
+def _note(result: dict, qtype: str, case: str, figures: Figures) -> None:
+    """Put the figures of a case where `bench` promises them."""
+    for name, found in figures.items():
+        ratio = found.pop("ratio")
+        group = result[name] if name in ("ours", "limit") else result["peers"].setdefault(name, {})
+        group.setdefault(qtype, {})[case] = found
+        if name != "ours":
+            result["ratios"].setdefault(name, {}).setdefault(qtype, {})[case] = ratio
 
 
 def machine() -> dict[str, str]:
@@ -140,71 +249,33 @@ def machine() -> dict[str, str]:
     return {"cpu": model, "isa": info["isa"], "compiler": str(info["compiler"]), "numpy": np.__version__}
 
 
-def show(result: dict) -> None:
-    """The figures as a table, one row a case."""
-    rows = []
-    for case in result["peers"]["numpy"]:
-        for name, cases in result["ours"].items():
-            ours, theirs = cases[case], result["peers"]["numpy"][case]
-            ratio = result["ratios"]["numpy"][f"{name} {case}"]
-            rows.append((name, case, ours["us"], ours["gb_s"], ours["gflop_s"], theirs["us"], ratio))
-    columns = ("type", "weights and rows of x", "µs", "GB/s", "GFLOP/s", "NumPy float32 µs", "times faster")
-    table(f"products on {result['machine']['cpu']} ({result['machine']['isa']})", columns, rows)
-    limits = [(count, limit["memory_gb_s"], limit["cache_gb_s"]) for count, limit in result["limit"].items()]
-    table("limits: reading", ("", "1 GiB of memory, GB/s", "9.4 MB in cache, GB/s"), limits)
-
-
-def picture(result: dict) -> str:
-    """Times faster than NumPy's float32 product, as bars in SVG."""
-    bars = list(result["ratios"]["numpy"].items())
-    widest, height = max(ratio for _, ratio in bars), 22
-    lines = []
-    for i, (case, ratio) in enumerate(bars):
-        y, width = 40 + i * height, 420 * ratio / widest
-        color = "#4477aa" if case.startswith("Q4_0") else "#cc6677"
-        lines.append(f'<text x="250" y="{y + 14}" text-anchor="end">{case}</text>')
-        lines.append(f'<rect x="260" y="{y}" width="{width:.0f}" height="{height - 5}" fill="{color}"/>')
-        lines.append(f'<text x="{266 + width:.0f}" y="{y + 14}">{ratio}</text>')
-    one = 260 + 420 / widest
-    title = f"Times faster than NumPy's float32 product, {result['machine']['cpu']}"
-    bottom = 40 + len(bars) * height
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{bottom + 10}" font-size="12"'
-            ' font-family="sans-serif">',
-            '<rect width="100%" height="100%" fill="white"/>',
-            f'<text x="10" y="22" font-size="14">{title}</text>',
-            *lines,
-            f'<path d="M{one:.0f} 34V{bottom}" stroke="black" stroke-dasharray="4"/>',
-            "</svg>\n",
-        ]
-    )
-
-
 def main() -> int:
     """Measure or read figures, print them, and save them if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--peer", help="what to compare with: numpy")
+    parser.add_argument("--peer", help="compare with ggml, torch or numpy alone (default: all there are)")
+    parser.add_argument("--quick", action="store_true", help="a few cases, half a minute")
+    parser.add_argument("--ggml", type=Path, metavar="FOLDER", help="where libggml is, else $CHRONOS_GGML")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    parser.add_argument(
-        "--save", type=Path, metavar="FILE", help="also write FILE (JSON) and a picture beside it"
-    )
-    parser.add_argument(
-        "--show", type=Path, metavar="FILE", help="print the figures of FILE, measure nothing"
-    )
+    parser.add_argument("--save", type=Path, metavar="FILE", help="also write FILE (JSON) and a picture")
+    parser.add_argument("--show", type=Path, metavar="FILE", help="print the figures of FILE")
     args = parser.parse_args()
     try:
-        result = json.loads(args.show.read_text()) if args.show else bench(args.peer)
+        if args.show:
+            result = json.loads(args.show.read_text(encoding="utf-8"))
+        else:
+            result = bench(args.peer, quick=args.quick, ggml=args.ggml)
     except ChronosError as error:
         sys.exit(f"error: {error}")
+    from chronos.native import bench_report
+
     if args.save:
-        command = f"python native/bench_native.py --save {args.save.as_posix()}"
-        args.save.write_text(json.dumps({"command": command} | result, indent=1, ensure_ascii=False) + "\n")
-        args.save.with_suffix(".svg").write_text(picture(result))
+        flags = f" --peer {args.peer}" * bool(args.peer) + " --quick" * args.quick
+        command = f"python native/bench_native.py{flags} --save {args.save.as_posix()}"
+        bench_report.save(result, args.save, command)
     if args.json:
         emit(result)
     else:
-        show(result)
+        bench_report.show(result)
     return 0
 
 

@@ -12,7 +12,8 @@ from cffi import FFI
 
 FOLDER = "native"  # setuptools wants paths relative to setup.py, where builds run
 C_FILES = (
-    *("dispatch.c", "limits.c", "matmul.c", "matmul_avx2.c", "matmul_portable.c", "pool.c", "quants.c"),
+    *("dispatch.c", "limits.c", "pool.c", "quants.c"),
+    *("matmul.c", "matmul_avx2.c", "matmul_portable.c"),
     *("matmul_neon.c", "matmul_neon_dot.c", "gemm_neon.c", "scan_neon.c", "scan_neon_dot.c"),
     *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c", "plan.c"),
     *("back.c", "pack.c", "packed.c", "packed_avx2.c", "packed_avx512.c", "packed_portable.c"),
@@ -49,7 +50,8 @@ int chronos_matmul_packed(int type, const uint8_t *panels, size_t n, size_t k, c
                           float *y);
 int chronos_back(int type, const uint8_t *blocks, size_t n, size_t k, const float *g, size_t b, float *y);
 size_t chronos_nonfinite(const float *x, size_t n);
-uint64_t chronos_read(const uint8_t *data, size_t bytes);
+uint64_t chronos_read(const uint8_t *data, size_t bytes, size_t times);
+double chronos_peak(int kind, size_t rounds);
 void chronos_empty_jobs(size_t jobs);
 int chronos_gemm_bf16(void);
 size_t chronos_gemm_packed(int kind, size_t n, size_t k);

@@ -197,5 +197,5 @@ int main(int count, char **arguments) {
     }
     uint8_t zeros[100] = {0};
     chronos_set_threads(1);
-    return chronos_read(zeros, sizeof zeros) != 0 || chronos_isa_choose("none") != CHRONOS_BAD_ISA;
+    return chronos_read(zeros, sizeof zeros, 1) != 0 || chronos_isa_choose("none") != CHRONOS_BAD_ISA;
 }

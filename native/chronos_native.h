@@ -93,8 +93,14 @@ int chronos_dequantize(int type, const uint8_t *blocks, size_t rows, size_t k, f
 int chronos_matmul(int type, const uint8_t *w, size_t n, size_t k, const float *x, size_t b, float *y);
 size_t chronos_nonfinite(const float *x, size_t n);
 
-/* limits.c, for the clock: reads all of data (bytes,) with all threads, the sum of its words; empty jobs. */
-uint64_t chronos_read(const uint8_t *data, size_t bytes);
+/* limits.c, for the clock.
+ *   read:  reads data (bytes,) so many times with all threads; the sum of its words (whole steps of 256 bytes)
+ *          times `times`, modulo 2^64; with times > 1 each thread keeps to a part of its own
+ *   peak:  the operations that all threads did together, of float32 (0), int8 (1) or bf16 (2); 0 if this ISA
+ *          has none
+ *   empty_jobs: that do nothing */
+uint64_t chronos_read(const uint8_t *data, size_t bytes, size_t times);
+double chronos_peak(int kind, size_t rounds);
 void chronos_empty_jobs(size_t jobs);
 
 static inline size_t block_bytes(int type) { /* 0 for a type that we do not have */

@@ -19,6 +19,7 @@ TYPE_NUMBERS = {  # ggml's, but for INT4
     **{"F16": 1, "Q4_0": 2, "Q8_0": 8, "Q2_K": 10, "BF16": 30},
     **{"INT4_32": 1032, "INT4_64": 1064, "INT4_128": 1128},
 }
+PEAKS = ("float32", "int8", "bf16")  # in the order of limits.c
 ERRORS = {-1: "unknown type", -3: "out of memory", -4: "unknown ISA"}
 
 
@@ -94,9 +95,17 @@ def first_nonfinite(w: np.ndarray) -> int:
     return index if index < w.size else -1
 
 
-def read(data: np.ndarray) -> int:
-    """Read all of data (bytes,) uint8 with all threads, for the clock; the sum of its words modulo 2^64."""
-    return lib.chronos_read(ffi.from_buffer(BYTES, data), data.size)
+def read(data: np.ndarray, times: int = 1) -> int:
+    """Read all of data (bytes,) uint8 with all threads, for the clock; the sums of its words modulo 2^64."""
+    return lib.chronos_read(ffi.from_buffer(BYTES, data), data.size, times)
+
+
+def peak(kind: str, rounds: int) -> float:
+    """Multiply-adds in registers with all threads, for the clock; operations done, 0 if this ISA has none.
+
+    `kind`: one of PEAKS.
+    """
+    return lib.chronos_peak(PEAKS.index(kind), rounds)
 
 
 def set_threads(n: int) -> None:

@@ -66,28 +66,43 @@ static void prepare_tile(void *context, size_t i) {
     prepare(ends, SUPER, cols, p->filled - whole, zero, out + x_bytes(p->type, whole, cols));
 }
 
+/* What follows these panels, `ahead` bytes further on, is asked for meanwhile, a share of it by each of `of`
+ * tiles. (With a single one that is too much at once, but for the largest codes, which wait the longest.) */
+static void ask_for_next(const product *p, panel_part *part, size_t ahead, size_t share, size_t of) {
+    const size_t line = 64;
+    part->lines = (panel_step_bytes(p->type) / line + of - 1) / of;
+    for (int n = 0; n < 2; n++)
+        part->next[n] = (uintptr_t)part->panel[n] + ahead + share * part->steps * part->lines * line;
+}
+
 /* Two panels by the tiles [tile, last) of x: a few steps at a time by all of them, if there are several. Sums
- * wait in a place of their own: columns of y are often a power of two apart, and would push each other out. */
+ * wait for the next steps in a place of their own: columns of y are often a power of two apart, and would push
+ * each other out. */
 static void multiply_pair(const product *p, size_t i, size_t tile, size_t last) {
     enum { PAIR = 2 * PANEL };
     const uint8_t *panel = p->panels + i * p->panel_bytes;
     size_t left = p->n - i * PANEL, all = panel_steps(p->type, p->filled), step = panel_step_bytes(p->type);
     size_t rows = left < PAIR ? left : PAIR, some = last - tile > 1 ? FIRST_LEVEL / (2 * step) : all, start = 0;
     float sums[TASK_COLS * PAIR], *y = p->y + tile * COLS * p->n + i * PANEL;
+    int once = all <= some;
     do { /* once where there are no steps, for y must be written */
         for (size_t t = tile; t < last; t++) {
-            size_t cols = p->b - t * COLS < COLS ? p->b - t * COLS : COLS;
-            panel_part part = {.rows = rows, .ldy = PAIR, .more = start > 0, .fresh = t == tile};
+            size_t cols = p->b - t * COLS < COLS ? p->b - t * COLS : COLS, column = (t - tile) * COLS;
+            panel_part part = {.rows = rows, .ldy = once ? p->n : PAIR, .more = start > 0, .fresh = t == tile};
             part.steps = all - start < some ? all - start : some;
+            part.skip = start + some < all ? 0 : p->panel_bytes;
             part.panel[0] = panel + start * step;
             part.panel[1] = part.panel[0] + (left > PANEL ? p->panel_bytes : 0);
             part.x = p->prepared + t * p->tile_bytes + x_bytes(p->type, start * panel_step_weights(p->type), cols);
-            part.y = sums + (t - tile) * COLS * PAIR;
+            part.y = (once ? y : sums) + column * part.ldy;
+            size_t ahead = start + some < all ? some * step : 2 * p->panel_bytes - start * step;
+            if (t > tile && (last - tile > 2 || p->type == CHRONOS_Q8_0))
+                ask_for_next(p, &part, ahead, t - tile - 1, last - tile - 1);
             p->product(&part, cols);
         }
         start += some;
     } while (start < all);
-    for (size_t c = 0; c < (last - tile) * COLS && tile * COLS + c < p->b; c++)
+    for (size_t c = 0; !once && c < (last - tile) * COLS && tile * COLS + c < p->b; c++)
         memcpy(y + c * p->n, sums + c * PAIR, rows * sizeof(float));
 }
 

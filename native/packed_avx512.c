@@ -21,9 +21,21 @@ INLINE __m512i spread(const uint8_t *p) { return _mm512_set1_epi32(load_i32(p));
 INLINE __m512 spread_float(const uint8_t *p) { return _mm512_set1_ps(load_f32(p)); }
 INLINE __m512 halves16(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 
-INLINE void prefetch(const uint8_t *p, size_t bytes) {
+INLINE void prefetch(const uint8_t *p, size_t ahead, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64)
-        _mm_prefetch((const char *)((uintptr_t)p + AHEAD + i), _MM_HINT_T0);
+        _mm_prefetch((const char *)((uintptr_t)p + ahead + i), _MM_HINT_T0);
+}
+
+/* What comes later is asked for into the second-level cache: it must not push out what is used now. */
+INLINE void ask(const panel_part *p, size_t i, size_t step, const uint8_t *v, const uint8_t *w) {
+    if (p->fresh) {
+        size_t ahead = AHEAD + ((p->steps - i) * step <= AHEAD ? p->skip : 0);
+        prefetch(v, ahead, step), prefetch(w, ahead, step);
+    }
+    for (size_t l = i * p->lines; l < (i + 1) * p->lines; l++) {
+        _mm_prefetch((const char *)(p->next[0] + 64 * l), _MM_HINT_T1);
+        _mm_prefetch((const char *)(p->next[1] + 64 * l), _MM_HINT_T1);
+    }
 }
 
 /* The sums of two panels: those of panel i and row c of x are sum[c][i]. */
@@ -60,19 +72,23 @@ INLINE __m512i codes32(int type, const uint8_t *w, int i) {
 INLINE void step32(int type, const uint8_t *v, const uint8_t *w, __m512 v_scale, __m512 w_scale,
                    const uint8_t *x, size_t cols, sums sum) {
     const uint8_t *scales = x + cols * BLOCK, *biases = scales + cols * sizeof(float);
-    __m512i code[2][8];
-    UNROLL for (int i = 0; i < 8; i++)
-        code[0][i] = codes32(type, v, i), code[1][i] = codes32(type, w, i);
-    UNROLL for (size_t c = 0; c < cols; c++) {
-        __m512i dot[2] = {spread(biases + c * 4), spread(biases + c * 4)};
-        UNROLL for (int i = 0; i < 8; i++) { /* what is read of x serves twice: loads, too, have a limit */
-            __m512i four = spread(x + c * BLOCK + 4 * i);
-            dot[0] = _mm512_dpbusd_epi32(dot[0], code[0][i], four);
-            dot[1] = _mm512_dpbusd_epi32(dot[1], code[1][i], four);
+    __m512i dot[COLS][2], odd[COLS][2];
+    UNROLL for (size_t c = 0; c < cols; c++)
+        dot[c][0] = dot[c][1] = spread(biases + c * 4), odd[c][0] = odd[c][1] = _mm512_setzero_si512();
+    UNROLL for (int i = 0; i < 8; i++) {
+        __m512i first = codes32(type, v, i), second = codes32(type, w, i);
+        UNROLL for (size_t c = 0; c < cols; c++) { /* what is read of x serves twice: loads, too, have a limit */
+            __m512i four = spread(x + c * BLOCK + 4 * i), *sums = cols < 3 && i % 2 ? odd[c] : dot[c];
+            sums[0] = _mm512_dpbusd_epi32(sums[0], first, four);
+            sums[1] = _mm512_dpbusd_epi32(sums[1], second, four);
         }
+    }
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        if (cols < 3)
+            UNROLL for (int n = 0; n < 2; n++) dot[c][n] = _mm512_add_epi32(dot[c][n], odd[c][n]);
         __m512 scale = spread_float(scales + c * 4);
-        sum[c][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[0]), _mm512_mul_ps(v_scale, scale), sum[c][0]);
-        sum[c][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[1]), _mm512_mul_ps(w_scale, scale), sum[c][1]);
+        sum[c][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[c][0]), _mm512_mul_ps(v_scale, scale), sum[c][0]);
+        sum[c][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[c][1]), _mm512_mul_ps(w_scale, scale), sum[c][1]);
     }
 }
 
@@ -83,8 +99,7 @@ INLINE void by_32(int type, const panel_part *p, size_t cols) {
     load(p, sum, cols);
     for (size_t i = 0; i < p->steps; i++, v += step, w += step, x += 2 * x_step) {
         const uint8_t *v_codes = v + LANES4, *w_codes = w + LANES4;
-        if (p->fresh)
-            prefetch(v, step), prefetch(w, step);
+        ask(p, i, step, v, w);
         step32(type, v_codes, w_codes, halves16(v), halves16(w), x, cols, sum);
         step32(type, v_codes + codes, w_codes + codes, halves16(v + 32), halves16(w + 32), x + x_step, cols, sum);
     }
@@ -93,28 +108,41 @@ INLINE void by_32(int type, const panel_part *p, size_t cols) {
 
 typedef __m512i totals[COLS][2];
 
-/* 64 of a super-block's weights: four vectors of bytes hold four sixteens, two bits each. */
+/* Sums of sixteen products each: w's codes at bits 2p of four vectors by 16 of x. */
+INLINE void sixteen(const uint8_t *const *w, int p, const uint8_t *x, size_t cols, totals dot) {
+    const __m512i two_bits = _mm512_set1_epi8(3);
+    UNROLL for (size_t c = 0; c < cols; c++)
+        dot[c][0] = dot[c][1] = _mm512_setzero_si512();
+    UNROLL for (int i = 0; i < 4; i++) {
+        __m512i code[2];
+        UNROLL for (int n = 0; n < 2; n++)
+            code[n] = _mm512_and_si512(_mm512_srli_epi16(bytes64(w[n] + i * LANES4), 2 * p), two_bits);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            __m512i four = spread(x + c * 16 + 4 * i);
+            dot[c][0] = _mm512_dpbusd_epi32(dot[c][0], code[0], four);
+            dot[c][1] = _mm512_dpbusd_epi32(dot[c][1], code[1], four);
+        }
+    }
+}
+
+/* 64 of a super-block's weights: four vectors of bytes hold four sixteens, two bits each. Sums of sixteen are
+ * below 2^15, so two of them share 32 bits and meet their scales in one instruction. */
 INLINE void quarter(const uint8_t *const *w, const uint8_t *const *scales, int odd, const uint8_t *x, size_t cols,
                     totals total) {
-    const __m512i two_bits = _mm512_set1_epi8(3), low = _mm512_set1_epi32(15);
-    UNROLL for (int p = 0; p < 4; p++) { /* sixteen 2p + odd of the eight of this half */
-        __m512i code[2][4], scale[2];
-        UNROLL for (int n = 0; n < 2; n++) {
-            UNROLL for (int i = 0; i < 4; i++)
-                code[n][i] = _mm512_and_si512(_mm512_srli_epi16(bytes64(w[n] + i * LANES4), 2 * p), two_bits);
-            __m512i four = bytes64(scales[n] + p / 2 * LANES4);
-            scale[n] = _mm512_and_si512(_mm512_srli_epi32(four, 8 * ((2 * p + odd) % 4)), low);
-        }
+    const __mmask64 high = 0xcccccccccccccccc; /* two bytes of four */
+    const __m512i pairs = _mm512_set1_epi32(0x000f000f);
+    UNROLL for (int p = 0; p < 4; p += 2) { /* sixteens 2p + odd and 2p + odd + 2 of the eight of this half */
         const uint8_t *row = x + (2 * p + odd) * cols * 16;
-        UNROLL for (size_t c = 0; c < cols; c++, row += 16) {
-            __m512i dot[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-            UNROLL for (int i = 0; i < 4; i++) {
-                __m512i four = spread(row + 4 * i);
-                dot[0] = _mm512_dpbusd_epi32(dot[0], code[0][i], four);
-                dot[1] = _mm512_dpbusd_epi32(dot[1], code[1][i], four);
-            } /* |dot| < 2^15, so its low half is all of it */
-            total[c][0] = _mm512_dpwssd_epi32(total[c][0], dot[0], scale[0]);
-            total[c][1] = _mm512_dpwssd_epi32(total[c][1], dot[1], scale[1]);
+        totals first, second;
+        sixteen(w, p, row, cols, first);
+        sixteen(w, p + 1, row + 2 * cols * 16, cols, second);
+        UNROLL for (int n = 0; n < 2; n++) {
+            __m512i four = bytes64(scales[n] + p / 2 * LANES4);
+            __m512i scale = _mm512_and_si512(_mm512_srli_epi32(four, 8 * odd), pairs);
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                __m512i two = _mm512_mask_alignr_epi8(first[c][n], high, second[c][n], second[c][n], 14);
+                total[c][n] = _mm512_dpwssd_epi32(total[c][n], two, scale);
+            }
         }
     }
 }
@@ -140,8 +168,7 @@ INLINE void by_256(const panel_part *p, size_t cols) {
         totals dot, min;
         UNROLL for (size_t c = 0; c < cols; c++)
             dot[c][0] = dot[c][1] = min[c][0] = min[c][1] = _mm512_setzero_si512();
-        if (p->fresh)
-            prefetch(w[0], step), prefetch(w[1], step);
+        ask(p, i, step, w[0], w[1]);
         for (int q = 0; q < 4; q++) {
             const uint8_t *codes[2], *scales[2];
             for (int n = 0; n < 2; n++) {
@@ -176,7 +203,7 @@ INLINE void by_2(int type, const panel_part *p, size_t cols) {
     load(p, sum, cols);
     for (size_t i = 0; i < 2 * p->steps; i++, v += 32, w += 32, x += cols * 4) {
         if (p->fresh && i % 2 == 0)
-            prefetch(v, LANES4), prefetch(w, LANES4);
+            prefetch(v, AHEAD, LANES4), prefetch(w, AHEAD, LANES4);
         __m512 first = floats16(type, v), second = floats16(type, w);
         UNROLL for (size_t c = 0; c < cols; c++) {
             __m512 value = spread_float(x + c * 4);
@@ -233,10 +260,55 @@ INLINE int sum16(__m128i codes) {
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
+/* The sum of each of four vectors. */
+INLINE __m128i sum_each(const __m128i *v) {
+    return _mm_hadd_epi32(_mm_hadd_epi32(v[0], v[1]), _mm_hadd_epi32(v[2], v[3]));
+}
+
+/* max|x| of each of four blocks, as bits. */
+INLINE __m128i four_maxima(const float *x, size_t ldx) {
+    __m512i m[4];
+    UNROLL for (int c = 0; c < 4; c++)
+        m[c] = larger(larger(_mm512_setzero_si512(), x + c * ldx), x + c * ldx + 16);
+    __m512i a = _mm512_max_epi32(_mm512_unpacklo_epi32(m[0], m[1]), _mm512_unpackhi_epi32(m[0], m[1]));
+    __m512i b = _mm512_max_epi32(_mm512_unpacklo_epi32(m[2], m[3]), _mm512_unpackhi_epi32(m[2], m[3]));
+    a = _mm512_max_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    __m256i half = _mm256_max_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+    return _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+/* A block of each of four rows, to the bits that each alone would get: divisions and sums are of all at once. */
+INLINE void prepare_four(const float *x, size_t ldx, int zero, uint8_t *to) {
+    const __m128i ones = _mm_set1_epi8(1);
+    __m128i bits = four_maxima(x, ldx), finite = _mm_cmplt_epi32(bits, _mm_set1_epi32(0x7f800000));
+    __m128 max = _mm_castsi128_ps(bits), seven = _mm_set1_ps(127.0f), nan = _mm_set1_ps(NAN);
+    __mmask8 counts = _mm_cmp_ps_mask(max, _mm_set1_ps(TINY), _CMP_GE_OQ) & _mm_movepi32_mask(finite);
+    __m128 scale = _mm_blendv_ps(nan, _mm_maskz_div_ps(counts, max, seven), _mm_castsi128_ps(finite));
+    float inverse[4];
+    _mm_storeu_ps(inverse, _mm_maskz_div_ps(counts, seven, max));
+    __m128i sum[4];
+    UNROLL for (int c = 0; c < 4; c++) {
+        __mmask16 all = (__mmask16)(0 - (counts >> c & 1)); /* what does not count may be NaN */
+        __m512 by = _mm512_set1_ps(inverse[c]);
+        sum[c] = _mm_setzero_si128();
+        UNROLL for (int i = 0; i < 2; i++) {
+            __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(x + c * ldx + 16 * i), by);
+            __m128i codes = _mm512_maskz_cvtsepi32_epi8(all, _mm512_cvtps_epi32(scaled));
+            _mm_storeu_si128((__m128i *)(to + c * BLOCK + 16 * i), codes);
+            sum[c] = _mm_dpbusd_epi32(sum[c], ones, codes);
+        }
+    }
+    _mm_storeu_ps((float *)(void *)(to + 4 * BLOCK), scale);
+    _mm_storeu_si128((__m128i *)(to + 4 * BLOCK + 16), _mm_mullo_epi32(sum_each(sum), _mm_set1_epi32(-zero)));
+}
+
 AVX512 static void prepare(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out) {
     size_t steps = panel_steps(CHRONOS_Q4_0, k) * 2, step = cols * XSTEP_BYTES;
+    size_t done = cols == COLS ? k / BLOCK : 0;
+    for (size_t i = 0; i < done; i++)
+        prepare_four(x + i * BLOCK, ldx, zero, out + i * step);
     for (size_t c = 0; c < cols; c++)
-        for (size_t i = 0; i < steps; i++) {
+        for (size_t i = done; i < steps; i++) {
             uint8_t *to = out + i * step;
             const float *from = x + c * ldx + i * BLOCK;
             __m128i low = _mm_setzero_si128(), high = low;
@@ -265,12 +337,16 @@ AVX512 static void prepare_super(const float *x, size_t ldx, size_t cols, size_t
                 bits = larger(bits, from + 16 * j);
             float inverse, scale = scale_of((uint32_t)_mm512_reduce_max_epi32(bits), &inverse);
             memcpy(to + cols * SUPER + c * 4, &scale, 4);
-            for (size_t j = 0; j < 16; j++) {
-                __m128i codes = codes16(from + 16 * j, inverse);
-                int16_t sum = (int16_t)sum16(codes);
-                size_t pair = j / 4 * 2 + j % 2;
-                _mm_storeu_si128((__m128i *)(to + (j * cols + c) * 16), codes);
-                memcpy(to + cols * (SUPER + 4) + (pair * cols + c) * 4 + j % 4 / 2 * 2, &sum, 2);
+            for (size_t j = 0; j < 16; j += 4) { /* four sums are two pairs */
+                __m128i sum[4];
+                UNROLL for (size_t s = 0; s < 4; s++) {
+                    __m128i codes = codes16(from + 16 * (j + s), inverse);
+                    _mm_storeu_si128((__m128i *)(to + ((j + s) * cols + c) * 16), codes);
+                    sum[s] = _mm_dpbusd_epi32(_mm_setzero_si128(), _mm_set1_epi8(1), codes);
+                }
+                __m128i sums = sum_each(sum), pairs = _mm_shufflelo_epi16(_mm_packs_epi32(sums, sums), 0xd8);
+                uint8_t *pair = to + cols * (SUPER + 4) + (j / 2 * cols + c) * 4;
+                _mm_storeu_si32(pair, pairs), _mm_storeu_si32(pair + cols * 4, _mm_srli_epi64(pairs, 32));
             }
         }
 }

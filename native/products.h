@@ -94,6 +94,9 @@ typedef struct {
     float *y;
     size_t steps, rows, ldy;
     int more, fresh;
+    size_t skip; /* bytes between the end of each panel and what is read after it */
+    uintptr_t next[2]; /* where to ask early for what comes later, so many lines in each step */
+    size_t lines;
 } panel_part;
 typedef void panel_fn(const panel_part *p, size_t cols);
 typedef void prepare_fn(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out);

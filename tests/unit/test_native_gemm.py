@@ -264,7 +264,6 @@ def test_the_bench_compares_and_refuses(monkeypatch):
     monkeypatch.setattr(bench_gemm, "LARGE", ())
     monkeypatch.setattr(bench_gemm, "FEW", ((4, 32, 48),))
     monkeypatch.setattr(bench_native, "SECONDS", 0.001)
-    monkeypatch.setattr(bench_native, "REST", 0)
     result = bench_gemm.bench()
     name = "4x32x48, 1 thread"
     ours, numpy = result["ours"][name]["float32, packed"], result["peers"][name]["numpy float32"]

@@ -270,24 +270,6 @@ def test_scripts_tell_what_to_do_outside_of_the_environment(tmp_path):
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_bench_has_the_four_parts(monkeypatch):
-    from chronos.native import bench_native
-
-    monkeypatch.setattr(bench_native, "SHAPES", [(512, 1), (4096, 1)])
-    monkeypatch.setattr(bench_native, "SECONDS", 0.01)
-    monkeypatch.setattr(bench_native, "REST", 0)
-    monkeypatch.setattr(bench_native, "read_limits", lambda: {"memory_gb_s": 10.0, "cache_gb_s": 20.0})
-    result = bench_native.bench("numpy")
-    assert {"ours", "peers", "limit", "ratios"} <= result.keys()
-    for qtype in native.TYPES:
-        case = result["ours"][qtype]["512² n=1, 1 thread"]
-        theirs = result["peers"]["numpy"]["512² n=1, 1 thread"]
-        assert result["ratios"]["numpy"][f"{qtype} 512² n=1, 1 thread"] == round(theirs["us"] / case["us"], 2)
-    assert bench_native.picture(result).startswith("<svg")
-    with pytest.raises(native.ChronosError, match="unknown peer"):
-        bench_native.bench("nobody")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("sanitizer", ["asan", "tsan", "faces"])
 def test_sanitizers(sanitizer, tmp_path):
