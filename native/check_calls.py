@@ -69,7 +69,7 @@ def blocks(c) -> Pairs:
     yield native.dequantize_rows(made, rows), weights(made)[np.asarray(rows, np.intp)]
     data = c.bend(made.data)
     again = QuantTensor.frombytes(made.type, made.shape, data)
-    yield again.data, made.data
+    yield again.tobytes(), data.tobytes() if isinstance(data, np.ndarray) else data
 
 
 def products(c) -> Pairs:
