@@ -3,11 +3,11 @@
 Measures nothing; works on the figures that `bench` returns or a file holds.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from chronos import files
 from chronos.console import table
 
 Row = tuple[object, ...]
@@ -92,8 +92,8 @@ def show_targets(found: list[dict[str, Any]]) -> None:
 def save(result: dict, path: Path, command: str) -> None:
     """Write the figures as JSON, with the command that made them, and a picture beside it."""
     kept = {name: value for name, value in result.items() if name != "table"}
-    files.write_json(path, {"command": command} | kept)
-    files.write_atomic(path.with_suffix(".svg"), picture(result))
+    path.write_text(json.dumps({"command": command} | kept, indent=1, ensure_ascii=False) + "\n")
+    path.with_suffix(".svg").write_text(picture(result))
 
 
 # ---- the picture -------------------------------------------------------------------------------------------
