@@ -13,6 +13,8 @@ import numpy as np
 from chronos import native
 from chronos.architecture.kernels.workspace import empty
 
+MANY = 24  # rows from which on native is faster than BLAS, for it packs b first
+
 _local = threading.local()
 
 Factor = np.ndarray | native.PackedMatrix
@@ -46,7 +48,10 @@ def prepared(b: np.ndarray) -> Factor:
 
 
 def _product(a: np.ndarray, b: Factor, out: np.ndarray, add: bool) -> np.ndarray:
-    kind = b.kind if isinstance(b, native.PackedMatrix) else _kind(a)
+    if isinstance(b, native.PackedMatrix):
+        kind = b.kind
+    else:
+        kind = None if _kind(a) == "f32" and len(a) < MANY else _kind(a)
     if kind is not None:
         return (native.matmul_bf16 if kind == "bf16" else native.matmul_f32)(a, b, out=out, add=add)
     if not add:

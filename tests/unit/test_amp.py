@@ -82,6 +82,7 @@ def test_the_head_rounds_in_every_chunk(monkeypatch):
 def test_without_it_and_in_float64_nothing_is_rounded(wide, monkeypatch):
     """float32 is native's where that is as fast as BLAS, else BLAS's; float64 always is."""
     monkeypatch.setattr(native, "has_wide", lambda: wide)
+    monkeypatch.setattr(products, "MANY", 1)
     for dtype in (np.float32, np.float64):
         x, w, b, _ = linear(dtype)
         rows = x.data.reshape(-1, 70)
@@ -100,8 +101,9 @@ def test_a_row_is_the_same_among_others_and_added_products_are_sums():
     assert isinstance(packed, native.PackedMatrix) and packed.kind == "f32"
     products.product(a, b, whole)
     assert np.array_equal(products.product(a, packed, np.empty_like(whole)), whole)
-    for row in (0, 17, 299):
-        assert np.array_equal(products.product(a[row : row + 1], b, one)[0], whole[row])
+    few = products.product(a[17 : 17 + products.MANY], b, np.empty((products.MANY, 90), np.float32))
+    assert np.array_equal(few, whole[17 : 17 + products.MANY])
+    assert np.array_equal(products.product(a[:1], b, one), a[:1] @ b)  # BLAS's
     twice = products.add_product(a, b, whole.copy())
     assert np.allclose(twice, 2 * whole, atol=1e-5) and products.prepared(b.astype(float)).dtype == float
 
