@@ -37,6 +37,7 @@ def tensor(c) -> QuantTensor:
             panels = c.bend(made.panels)
             shape = tuple(c.number(n) for n in made.shape)
             qtype = c.number(made.type, (*FORMATS, "Q9", None))
+            c.bent += ["panels"] * (qtype != made.type)  # whose scales may not be those of one group
             made = native.PackedTensor(qtype, shape, panels, unpack)
     return made
 

@@ -315,6 +315,7 @@ def _check_words(words: Any) -> None:
     )
     if not (right and all(a.ndim == 1 and a.flags.c_contiguous and a.flags.aligned for a in arrays)):
         raise ChronosError("words must be flat arrays", expected="uint8, int64, int64 of one length")
+    ends, counts = np.asarray(ends), np.asarray(counts)  # of masked arrays what they lie on
     sizes = np.diff(ends, prepend=0)
     if (sizes < 0).any() or sizes.sum() != data.size or sizes.max(initial=0) > MOST_TEXT:
         raise ChronosError("the words' ends must ascend to the end of their data", got=f"{data.size} bytes")
