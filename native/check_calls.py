@@ -98,6 +98,7 @@ def gemm(c) -> Pairs:
     if c.rng.random() < 0.5:
         given = pack(b)
         if c.odds and c.rng.random() < 0.3:
+            c.bent.append("panels")  # which have any numbers in them
             shape = tuple(c.number(n) for n in given.shape)
             given = native.PackedMatrix(
                 c.number(kind, ("f32", "bf16", None)), shape, c.bend(given.units.copy())
@@ -150,7 +151,7 @@ def top_k(c) -> Pairs:
     search = Search(
         keys, queries, min(k, n), *columns, more.get("since", FIRST), more.get("until", LAST), table
     )
-    best = scan_plain.best(search) if n and q and search.k else (ids, scores)
+    best = scan_plain.best(search) if len(keys) and len(queries) and search.k else (ids, scores)
     for found, expected in zip((ids, scores), best):
         yield found[:, : search.k], expected[:, : search.k]
 
