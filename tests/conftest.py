@@ -8,14 +8,15 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import hypothesis
 import pytest
 
-from chronos import console, settings
+from chronos import console, native, settings
+from chronos.native import plain
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,6 +38,25 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("needs ../shared/data")
     return folder
+
+
+try:
+    from chronos.native import compiled
+except ImportError:  # no C compiler here: the plain twin is all there is to test
+    compiled = None
+
+
+@pytest.fixture(params=["plain", *(compiled.isas() if compiled else [])], scope="module")
+def engine(request) -> Iterator[str]:
+    """Each engine in turn stands behind `chronos.native`: "plain", or an ISA of the C kernels."""
+    before = native._engine()
+    native._chosen = plain if request.param == "plain" else compiled
+    if request.param != "plain":
+        compiled.choose_isa(request.param)
+    yield request.param
+    native._chosen = before
+    if compiled:
+        compiled.choose_isa(None)
 
 
 @pytest.fixture(scope="session")

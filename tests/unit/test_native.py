@@ -23,26 +23,10 @@ try:
 except ImportError:  # no C compiler here: the plain twin is all there is to test
     compiled = None
 
-ENGINES = ["plain", *(compiled.isas() if compiled else [])]
 GGUF = {"Q4_0": GGMLQuantizationType.Q4_0, "Q8_0": GGMLQuantizationType.Q8_0}
 FLOAT32_LOSS = 2.0**-21  # of the sum of magnitudes, over the at most 20 blocks of these tests
 
 types = pytest.mark.parametrize("qtype", native.TYPES)
-
-
-@pytest.fixture(params=ENGINES, scope="module")
-def engine(request):
-    """Each engine in turn stands behind `chronos.native`."""
-    before = native._engine()
-    if request.param == "plain":
-        native._chosen = plain
-    else:
-        native._chosen = compiled
-        compiled.choose_isa(request.param)
-    yield native._chosen
-    native._chosen = before
-    if compiled:
-        compiled.choose_isa(None)
 
 
 def float64_product(x: np.ndarray, packed: QuantTensor) -> tuple[np.ndarray, np.ndarray]:
@@ -243,7 +227,7 @@ def test_a_row_of_x_stands_alone(engine, qtype):
     whole = native.matmul(x, packed)
     rows = np.concatenate([native.matmul(x[i : i + 1], packed) for i in range(70)])
     pieces = np.concatenate([native.matmul(part, packed) for part in np.split(x, [3, 4, 11])])
-    if engine is plain:
+    if engine == "plain":
         assert np.allclose(rows, whole, rtol=0, atol=1e-4)
     else:
         assert (rows == whole).all() and (pieces == whole).all()

@@ -16,32 +16,16 @@ from hypothesis import strategies as st
 
 from chronos import native
 from chronos.console import ChronosError
-from chronos.native import gemm, gemm_plain, plain
+from chronos.native import gemm, gemm_plain
 
 try:
     from chronos.native import compiled
 except ImportError:  # no C compiler here: the plain twin is all there is to test
     compiled = None
 
-ENGINES = ["plain", *(compiled.isas() if compiled else [])]
 KINDS = {"f32": (native.matmul_f32, native.pack_f32), "bf16": (native.matmul_bf16, native.pack_bf16)}
 kinds = pytest.mark.parametrize("kind", gemm.KINDS)
 needs_c = pytest.mark.skipif(compiled is None, reason="needs the C kernels")
-
-
-@pytest.fixture(params=ENGINES, scope="module")
-def engine(request):
-    """Each engine in turn stands behind `chronos.native`."""
-    before = native._engine()
-    if request.param == "plain":
-        native._chosen = plain
-    else:
-        native._chosen = compiled
-        compiled.choose_isa(request.param)
-    yield request.param
-    native._chosen = before
-    if compiled:
-        compiled.choose_isa(None)
 
 
 def rounded(kind: str, x: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ try:
 except ImportError:  # no C compiler here: the plain twin is all there is to test
     compiled = None
 
-ENGINES = ["plain", *(compiled.isas() if compiled else [])]
 OURS = ("INT4_32", "INT4_64", "INT4_128")  # no other library has these
 SIZES = [
     (0, 5, 512),
@@ -34,19 +33,6 @@ SIZES += [(9, 48, 256), (66, 19, 512), (3, 18, 0)]
 FLOAT32_LOSS = 2.0**-20  # of the sum of magnitudes: 1,024 terms of F16 at most, in two sums
 
 formats = pytest.mark.parametrize("qtype", native.FORMATS)
-
-
-@pytest.fixture(params=ENGINES, scope="module")
-def engine(request):
-    """Each engine in turn stands behind `chronos.native`."""
-    before = native._engine()
-    native._chosen = plain if request.param == "plain" else compiled
-    if compiled and request.param != "plain":
-        compiled.choose_isa(request.param)
-    yield native._chosen
-    native._chosen = before
-    if compiled:
-        compiled.choose_isa(None)
 
 
 def random_tensor(rng: np.random.Generator, qtype: str, n: int, k: int) -> QuantTensor:
