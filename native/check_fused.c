@@ -2,6 +2,7 @@
  * Every function of fused.h on odd sizes, in buffers that end where the data ends: each ISA near the portable
  * one, and the same bits from any number of threads. Not part of the extension.
  * Run with `make -C native sanitize`; check_fused.py is its counterpart for the built extension. */
+#include "check.h"
 #include "fused.h"
 
 #include <math.h>
@@ -9,12 +10,6 @@
 #include <stdlib.h>
 
 enum { MOST = 16, FUNCTIONS = 18 };
-
-static uint64_t seed;
-static uint32_t noise(void) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 32);
-}
 
 /* The arrays of one call, each of its own size. Results are those from `first` on. */
 typedef struct {

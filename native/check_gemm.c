@@ -3,6 +3,7 @@
  * of threads, two callers at once, a fork. Not part of the extension.
  * Run with `make -C native sanitize`; check_gemm.py is its counterpart for the built extension. */
 #define _POSIX_C_SOURCE 200809L
+#include "check.h"
 #include "gemm.h"
 
 #include <math.h>
@@ -11,12 +12,6 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static uint64_t seed = 1;
-static float uniform(void) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (float)(int32_t)(seed >> 32) * 0x1p-31f;
-}
 
 /* c (m, n), its rows `gap` floats apart beyond n, is to be a b; turned: the matrix lies column by column. */
 typedef struct {

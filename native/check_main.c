@@ -3,6 +3,7 @@
  * two callers at once, a fork. Not part of the extension.
  * Run with `make -C native sanitize`; check_kernels.py is its counterpart for the built extension. */
 #define _POSIX_C_SOURCE 200809L
+#include "check.h"
 #include "chronos_native.h"
 
 #include <math.h>
@@ -12,13 +13,6 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static uint64_t seed = 1;
-static uint32_t noise(void) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 32);
-}
-static float uniform(void) { return (float)(int32_t)noise() * 0x1p-31f; }
 
 static void fail(const char *what, int type, size_t n, size_t k, size_t b) {
     const char *isa = chronos_isa_name();

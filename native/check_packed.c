@@ -2,18 +2,12 @@
  * Every format and ISA on odd sizes, in buffers that end where the data ends: panels and back, the product against
  * sums in double, the way back, several threads. Not part of the extension.
  * Run with `make -C native sanitize`; check_kernels.py is its counterpart for the built extension. */
+#include "check.h"
 #include "products.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static uint64_t seed = 1;
-static uint32_t noise(void) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 32);
-}
-static float uniform(void) { return (float)(int32_t)noise() * 0x1p-31f; }
 
 static void fail(const char *what, int type, size_t n, size_t k, size_t b) {
     const char *isa = chronos_isa_name();

@@ -2,6 +2,7 @@
  * Every kind of step on odd sizes, in buffers that end where the data ends: each ISA near the portable one, and the
  * same bits from any number of threads. Not part of the extension.
  * Run with `make -C native sanitize`; check_steps.py is its counterpart for the built extension. */
+#include "check.h"
 #include "products.h"
 #include "step.h"
 
@@ -11,11 +12,6 @@
 
 enum { STEPS = 6, MOST = 16 * STEPS, PLACES = 9, TOKENS = 5 };
 
-static uint64_t seed;
-static uint32_t noise(void) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 32);
-}
 static size_t from_to(size_t least, size_t most) { return least + noise() % (most - least + 1); }
 
 /* A plan with its arrays. `result` marks those that are compared; a step may read what the last one wrote. */

@@ -1,16 +1,11 @@
 /* Checks of the scan's C alone, to be run under sanitizers: random searches against a plain sort.
  * Every ISA, odd sizes, records without alignment, filters, threads; buffers end where the data ends. Not part
  * of the extension. Run with `make -C native sanitize`; check_scan.py is the counterpart for what is built. */
+#include "check.h"
 #include "scan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static uint64_t seed = 1;
-static uint32_t noise(void) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 32);
-}
 
 static uint8_t *random_bytes(size_t n, unsigned kinds) {
     uint8_t *p = malloc(n + 1); /* the one more: malloc(0) may be NULL */

@@ -1,17 +1,13 @@
 /* Checks of the tokenizer's C alone, to be run under sanitizers: any bytes, in buffers that end with them.
  * Words cover their text, counts add up, ids are those of the slow rule, learning is that of recounting; and
  * threads share an encoder. What the patterns mean is tested from Python. Run with `make -C native sanitize`. */
+#include "check.h"
 #include "tokens.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static uint64_t seed = 1;
-static uint32_t noise(void) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 32);
-}
 static uint32_t below(uint32_t n) { return noise() % n; }
 
 static void fail(const char *what, int pattern, size_t size) {
