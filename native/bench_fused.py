@@ -6,7 +6,6 @@ compiler needs a C++ compiler); `--save FILE` also writes the figures as JSON.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ try:
     from chronos import native
     from chronos.console import emit, table
     from chronos.native.bench_native import interleaved, machine
+    from chronos.native.bench_report import write
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing}; run `make setup`, then `.venv/bin/python native/bench_fused.py`")
 
@@ -205,7 +205,7 @@ def main() -> int:
     if args.save:
         peer = f" --peer {args.peer}" if args.peer else ""
         command = f"python native/bench_fused.py{peer} --threads {args.threads} --save {args.save.as_posix()}"
-        args.save.write_text(json.dumps({"command": command} | result, indent=1, ensure_ascii=False) + "\n")
+        write(args.save, command, result)
     if args.json:
         emit(result)
         return 0

@@ -21,6 +21,7 @@ try:
     from chronos import native
     from chronos.console import ChronosError, emit, table
     from chronos.native import bench_native
+    from chronos.native.bench_report import write
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing}; run `make setup`, then `.venv/bin/python native/bench_gemm.py`")
 
@@ -159,8 +160,7 @@ def main() -> int:
         sys.exit(f"error: {error}")
     if args.save:
         command = "python native/bench_gemm.py" + f" --peer {args.peer}" * bool(args.peer)
-        found = {"command": f"{command} --save {args.save.as_posix()}"} | result
-        args.save.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        write(args.save, f"{command} --save {args.save.as_posix()}", result)
     if args.json:
         emit(result)
     else:

@@ -89,10 +89,14 @@ def show_targets(found: list[dict[str, Any]]) -> None:
     table(f"asked for ({limit})", columns, [tuple(target[name] for name in names) for target in found])
 
 
+def write(path: Path, command: str, found: dict[str, Any]) -> None:
+    """Write figures as JSON, with the command that made them."""
+    path.write_text(json.dumps({"command": command} | found, indent=1, ensure_ascii=False) + "\n")
+
+
 def save(result: dict, path: Path, command: str) -> None:
     """Write the figures as JSON, with the command that made them, and a picture beside it."""
-    kept = {name: value for name, value in result.items() if name != "table"}
-    path.write_text(json.dumps({"command": command} | kept, indent=1, ensure_ascii=False) + "\n")
+    write(path, command, {name: value for name, value in result.items() if name != "table"})
     path.with_suffix(".svg").write_text(picture(result))
 
 

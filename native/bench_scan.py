@@ -5,7 +5,6 @@ Random keys, one query, 32 results; one thread and all. Run `python native/bench
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -19,6 +18,7 @@ try:
     from chronos import native
     from chronos.console import emit, table
     from chronos.native.bench_native import machine
+    from chronos.native.bench_report import write
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing}; run `make setup`, then `.venv/bin/python native/bench_scan.py`")
 
@@ -138,7 +138,7 @@ def main() -> int:
     result = bench(args.millions)
     if args.save:
         command = f"python native/bench_scan.py --save {args.save.as_posix()}"
-        args.save.write_text(json.dumps({"command": command} | result, indent=1, ensure_ascii=False) + "\n")
+        write(args.save, command, result)
     if args.json:
         emit(result)
     else:

@@ -1,7 +1,7 @@
 """Where a name ends that the network never saw: by what stands beside its words in everything that was read.
 
 "Abdel" is always followed by "Rahman": together they are a name. "Somaya" is followed by many words: it is
-one by itself. Words that the vocabulary has are not asked about, the network knows them. It changes nothing.
+one by itself. Two words of the vocabulary are not asked about, the network knows them. It changes nothing.
 """
 
 from collections import Counter
@@ -84,8 +84,10 @@ class Bonds:
         chosen, end = [], len(tail)
         while len(chosen) < NEWEST and (end := tail.rfind(word, 0, end)) >= 0:
             event = int(np.searchsorted(starts, first + end, side="right")) - 1
-            if event >= 0 and mask[event]:
+            if event < 0:
+                break
+            if mask[event]:
                 chosen.append(event)
-            end = max(0, int(starts[event]) - first)
+            end = max(0, min(end, int(starts[event]) - first))  # older ones, also where starts are damaged
         found = whole_words(store.records[chosen], store.words)
         return [read_words(whole).text for whole in found if whole is not None]

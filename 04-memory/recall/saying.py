@@ -18,7 +18,7 @@ from chronos.memory.recall.packing import ragged
 
 DOUBT = math.log(0.5)  # an answer below that may not be the likeliest
 RECALLED = 0.05  # of the stick: an event with less gives no run of words to weigh
-TINY = 1e-30
+TINY = 1e-30  # added to a probability, so that none has no logarithm
 RUNS = 16  # so many runs a question are weighed, those with the likeliest first words
 STRAIN = 3.0  # nats for each bond that an answer breaks, and each that it makes up
 

@@ -76,3 +76,10 @@ def test_only_the_newest_are_looked_at(recaller, store, monkeypatch):
     assert bond_of(recaller, store)("Abdel", "Rahman") == -1
     monkeypatch.setattr(bonds, "REACH", 20)
     assert bond_of(recaller, store)("Abdel", "Rahman") == 0
+
+
+@pytest.mark.parametrize("damage", [lambda starts: starts + 10**6, lambda starts: starts[::-1].copy()])
+def test_starts_that_cannot_be_end_the_search(recaller, store, monkeypatch, damage):
+    """A search goes from newer to older words or stops; it never stands still."""
+    monkeypatch.setattr(bonds, "begins", lambda packed, begins=bonds.begins: damage(begins(packed)))
+    assert bond_of(recaller, store)("Abdel", "Rahman") in (-1, 0, 1)
