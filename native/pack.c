@@ -16,18 +16,6 @@ format format_of(int type) {
     }
 }
 
-size_t panel_step_weights(int type) {
-    return type == CHRONOS_Q2_K ? SUPER : type == CHRONOS_F16 || type == CHRONOS_BF16 ? 2 : 2 * BLOCK;
-}
-
-size_t panel_step_bytes(int type) {
-    if (type == CHRONOS_Q2_K)
-        return 21 * LANES4;
-    if (type == CHRONOS_F16 || type == CHRONOS_BF16)
-        return LANES4;
-    return type == CHRONOS_Q8_0 ? 17 * LANES4 : 9 * LANES4;
-}
-
 /* Where bytes of a block lie in a row's share of a panel: `count` pieces of `size` bytes, 16 * size apart.
  * `in` moves them from the block to the panel, else back. */
 static void move(uint8_t *lane, uint8_t *block, size_t size, size_t count, int in) {

@@ -1,6 +1,8 @@
 /* y = x w^T for packed w: cuts the work into tasks for the panel kernels of the chosen ISA.
- * No arithmetic here. Rows of x are quantized four at a time. Each task takes some pairs of panels by up to 64
- * rows of x, a stretch of a pair at a time, so that it is in the first-level cache for all but the first four. */
+ * No arithmetic here. Rows of x are quantized four at a time. Up to four are multiplied as panels are read: each
+ * thread follows two stripes of them from end to end, for processors foresee long streams, not short ones in turn.
+ * With more rows of x each task takes some pairs of panels by up to 64 of them, a stretch of a pair at a time, so
+ * that it is in the first-level cache for all but the first four. */
 #include "products.h"
 
 #include <stdlib.h>
@@ -10,6 +12,7 @@ enum {
     TASK_COLS = 64,        /* rows of x in a task */
     FIRST_LEVEL = 28 << 10, /* of two panels, at a time, where several rows of x read them again */
     TASK_WORK = 256 << 10, /* weights times rows of x worth handing out: about 2 microseconds */
+    PIECES = 24,           /* of a stripe, so that threads finish together */
 };
 
 typedef struct {
@@ -22,6 +25,7 @@ typedef struct {
     float *y;
     uint8_t *prepared;
     size_t tile_bytes, tiles, panel_bytes, pairs, task_pairs, row_tasks;
+    size_t readers, stripe, piece; /* threads that read, panels of each stripe, of a stripe in a task */
 } product;
 
 static const panel_table *table_of(const isa_table *isa) {
@@ -114,10 +118,55 @@ static void multiply(void *context, size_t task) {
         multiply_pair(p, 2 * pair, tile, last < p->tiles ? last : p->tiles);
 }
 
+/* Panel v by w, for all rows of x, which are one tile; a panel past the last is left out. */
+static void multiply_two(const product *p, size_t v, size_t w) {
+    size_t panels = (p->n + PANEL - 1) / PANEL, each[2] = {v, w < panels ? w : v};
+    float sums[COLS * 2 * PANEL];
+    panel_part part = {.x = p->prepared, .y = sums, .rows = 2 * PANEL, .ldy = 2 * PANEL, .fresh = 1};
+    part.steps = panel_steps(p->type, p->filled);
+    for (int i = 0; i < 2; i++)
+        part.panel[i] = p->panels + each[i] * p->panel_bytes;
+    p->product(&part, p->b);
+    for (int i = 0; i < 2; i++) {
+        size_t left = p->n - each[i] * PANEL, rows = left < PANEL ? left : PANEL;
+        for (size_t c = 0; c < p->b; c++) {
+            float *y = p->y + c * p->n + each[i] * PANEL, *sum = sums + (2 * c + i) * PANEL;
+            if (rows == PANEL) /* a size that the compiler knows */
+                memcpy(y, sum, PANEL * sizeof *y);
+            else
+                memcpy(y, sum, rows * sizeof *y);
+        }
+    }
+}
+
+/* Tasks are handed out in turn, so each reader follows its own stripes until another one is slower. */
+static void follow(void *context, size_t task) {
+    const product *p = context;
+    size_t panels = (p->n + PANEL - 1) / PANEL, begin = task / p->readers * p->piece, end = begin + p->piece;
+    size_t v = task % p->readers * 2 * p->stripe + begin;
+    for (; begin < end && begin < p->stripe && v < panels; begin++, v++)
+        multiply_two(p, v, v + p->stripe);
+}
+
+static void multiply_tile(product *p) {
+    size_t panels = (p->n + PANEL - 1) / PANEL, work = PANEL * p->k * p->b + 1, least = TASK_WORK / (2 * work) + 1;
+    size_t threads = (size_t)chronos_threads(), worth = panels / (2 * least) + 1;
+    p->readers = threads < worth ? threads : worth;
+    p->stripe = (panels + 2 * p->readers - 1) / (2 * p->readers);
+    p->piece = p->stripe / PIECES + 1;
+    p->piece = p->piece > least ? p->piece : least;
+    prepare_tile(p, 0);
+    pool_run(follow, p, (p->stripe + p->piece - 1) / p->piece * p->readers);
+}
+
 static void multiply_chunk(product *p) {
     size_t cols = p->b < TASK_COLS ? p->b : TASK_COLS, pair_work = 2 * PANEL * p->k * cols + 1;
     size_t share = p->pairs / (4 * (size_t)chronos_threads()) + 1; /* so that threads finish together */
     p->tiles = (p->b + COLS - 1) / COLS;
+    if (p->tiles == 1) {
+        multiply_tile(p);
+        return;
+    }
     p->task_pairs = TASK_WORK / pair_work + 1;
     p->task_pairs = p->task_pairs > share ? p->task_pairs : share;
     p->row_tasks = (p->pairs + p->task_pairs - 1) / p->task_pairs;

@@ -13,8 +13,9 @@
 #define INLINE AVX512 static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
-/* How many bytes ahead what is not in a cache yet is asked for. */
-enum { AHEAD = 4096 };
+/* How many bytes ahead what is not in a cache yet is asked for: less where each of them is little work. */
+enum { AHEAD = 4096, AHEAD_LIGHT = 3072 };
+INLINE size_t ahead_of(int type) { return type == CHRONOS_Q4_0 || type == CHRONOS_Q2_K ? AHEAD : AHEAD_LIGHT; }
 
 INLINE __m512i bytes64(const uint8_t *p) { return _mm512_loadu_si512(p); }
 INLINE __m512i spread(const uint8_t *p) { return _mm512_set1_epi32(load_i32(p)); }
@@ -26,12 +27,17 @@ INLINE void prefetch(const uint8_t *p, size_t ahead, size_t bytes) {
         _mm_prefetch((const char *)((uintptr_t)p + ahead + i), _MM_HINT_T0);
 }
 
-/* What comes later is asked for into the second-level cache: it must not push out what is used now. */
-INLINE void ask(const panel_part *p, size_t i, size_t step, const uint8_t *v, const uint8_t *w) {
+/* Part n of `of` of what a step asks for early: little at a time, or it would wait in a row.
+ * What comes later still is asked for into the second-level cache: it must not push out what is used now. */
+INLINE void ask(int type, const panel_part *p, size_t i, const uint8_t *v, const uint8_t *w, size_t n, size_t of) {
     if (p->fresh) {
-        size_t ahead = AHEAD + ((p->steps - i) * step <= AHEAD ? p->skip : 0);
-        prefetch(v, ahead, step), prefetch(w, ahead, step);
+        size_t step = panel_step_bytes(type), lines = step / 64, ahead = ahead_of(type);
+        ahead += (p->steps - i) * step <= ahead ? p->skip : 0;
+        size_t part = (lines + of - 1) / of * 64;
+        prefetch(v + n * part, ahead, part), prefetch(w + n * part, ahead, part);
     }
+    if (n > 0)
+        return;
     for (size_t l = i * p->lines; l < (i + 1) * p->lines; l++) {
         _mm_prefetch((const char *)(p->next[0] + 64 * l), _MM_HINT_T1);
         _mm_prefetch((const char *)(p->next[1] + 64 * l), _MM_HINT_T1);
@@ -99,8 +105,9 @@ INLINE void by_32(int type, const panel_part *p, size_t cols) {
     load(p, sum, cols);
     for (size_t i = 0; i < p->steps; i++, v += step, w += step, x += 2 * x_step) {
         const uint8_t *v_codes = v + LANES4, *w_codes = w + LANES4;
-        ask(p, i, step, v, w);
+        ask(type, p, i, v, w, 0, 2);
         step32(type, v_codes, w_codes, halves16(v), halves16(w), x, cols, sum);
+        ask(type, p, i, v, w, 1, 2);
         step32(type, v_codes + codes, w_codes + codes, halves16(v + 32), halves16(w + 32), x + x_step, cols, sum);
     }
     store(p, sum, cols);
@@ -168,8 +175,8 @@ INLINE void by_256(const panel_part *p, size_t cols) {
         totals dot, min;
         UNROLL for (size_t c = 0; c < cols; c++)
             dot[c][0] = dot[c][1] = min[c][0] = min[c][1] = _mm512_setzero_si512();
-        ask(p, i, step, w[0], w[1]);
-        for (int q = 0; q < 4; q++) {
+        for (size_t q = 0; q < 4; q++) {
+            ask(CHRONOS_Q2_K, p, i, w[0], w[1], q, 4);
             const uint8_t *codes[2], *scales[2];
             for (int n = 0; n < 2; n++) {
                 codes[n] = w[n] + (5 + 4 * q) * LANES4;
@@ -203,7 +210,7 @@ INLINE void by_2(int type, const panel_part *p, size_t cols) {
     load(p, sum, cols);
     for (size_t i = 0; i < 2 * p->steps; i++, v += 32, w += 32, x += cols * 4) {
         if (p->fresh && i % 2 == 0)
-            prefetch(v, AHEAD, LANES4), prefetch(w, AHEAD, LANES4);
+            prefetch(v, AHEAD_LIGHT, LANES4), prefetch(w, AHEAD_LIGHT, LANES4);
         __m512 first = floats16(type, v), second = floats16(type, w);
         UNROLL for (size_t c = 0; c < cols; c++) {
             __m512 value = spread_float(x + c * 4);

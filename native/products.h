@@ -58,8 +58,16 @@ extern const codec codec_q2_k, codec_int4_32, codec_int4_64, codec_int4_128, cod
  *
  * Bytes are those of the block, in their order, but Q8_0's codes have 128 added: they must be unsigned. */
 enum { PANEL = 16, LANES4 = 64 };
-size_t panel_step_weights(int type);
-size_t panel_step_bytes(int type);
+static inline size_t panel_step_weights(int type) {
+    return type == CHRONOS_Q2_K ? SUPER : type == CHRONOS_F16 || type == CHRONOS_BF16 ? 2 : 2 * BLOCK;
+}
+static inline size_t panel_step_bytes(int type) {
+    if (type == CHRONOS_Q2_K)
+        return 21 * LANES4;
+    if (type == CHRONOS_F16 || type == CHRONOS_BF16)
+        return LANES4;
+    return type == CHRONOS_Q8_0 ? 17 * LANES4 : 9 * LANES4;
+}
 static inline size_t panel_steps(int type, size_t k) {
     return (k + panel_step_weights(type) - 1) / panel_step_weights(type);
 }
