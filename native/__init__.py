@@ -123,10 +123,11 @@ def matmul(x: np.ndarray, packed: QuantTensor) -> np.ndarray:
 
     Each block of 32 values of x is rounded to int8 with a scale s = max|x| / 127, so y is off by at most
     Σ_blocks s/2 · Σ|w| from the exact product, plus float32 rounding. Q2_K takes 256 values of x at once; F16
-    and BF16 take x as it is. With the compiled kernels the result of a row depends neither on the number of
-    threads nor on the other rows of x. A row of x with NaN or infinity gives a row of NaN (with F16 and BF16
-    what float32 makes of it); a block of x below 2^-120 counts as zero. Blocks are taken as they are: a scale
-    that is NaN or infinite makes the outputs of its row of weights NaN or infinite, and no others.
+    takes x as it is; BF16 rounds each value to bf16, as `matmul_bf16` does: y moves by 2⁻⁹ Σ|x w| at most.
+    With the compiled kernels the result of a row depends neither on the number of threads nor on the other
+    rows of x. A row of x with NaN or infinity gives a row of NaN (with F16 and BF16 what float32 makes of
+    it); a block of x below 2^-120 counts as zero. Blocks are taken as they are: a scale that is NaN or
+    infinite makes the outputs of its row of weights NaN or infinite, and no others.
 
     Weights that are used again are worth packing (`pack`): types other than TYPES are packed for each call.
     B and N may be 0. Floats other than float32 are converted to it; x that is strided, unaligned or

@@ -171,7 +171,7 @@ INLINE void by_256(const panel_part *p, size_t cols) {
     }
 }
 
-INLINE void by_2(int type, const panel_part *p, size_t cols) {
+INLINE void by_2(const panel_part *p, size_t cols) {
     for (size_t e = 0; e < 4 && e * EIGHT < p->rows; e++) {
         eight rows = eight_of(p, e);
         const uint8_t *w = rows.panel + 2 * rows.lane, *x = p->x;
@@ -179,11 +179,30 @@ INLINE void by_2(int type, const panel_part *p, size_t cols) {
         load(p, rows, cols, sum);
         for (size_t i = 0; i < 2 * p->steps; i++, w += 32, x += cols * 4)
             for (int v = 0; v < 2; v++) {
-                const uint8_t *four = w + v * 2 * LANES;
-                float32x4_t weights = type == CHRONOS_F16 ? floats_of_halves(four)
-                                                          : vreinterpretq_f32_u32(vshll_n_u16(halves(four), 16));
+                float32x4_t weights = floats_of_halves(w + v * 2 * LANES);
                 for (size_t c = 0; c < cols; c++)
                     sum[c][v] = vfmaq_n_f32(sum[c][v], weights, load_f32(x + c * 4));
+            }
+        store(p, rows, cols, sum);
+    }
+}
+
+INLINE void by_pairs(const panel_part *p, size_t cols) {
+    for (size_t e = 0; e < 4 && e * EIGHT < p->rows; e++) {
+        eight rows = eight_of(p, e);
+        const uint8_t *w = rows.panel + 4 * rows.lane, *x = p->x;
+        pair sum[COLS];
+        load(p, rows, cols, sum);
+        for (size_t i = 0; i < p->steps; i++, w += LANES4, x += cols * 4)
+            for (int v = 0; v < 2; v++) {
+                uint32x4_t pairs = vreinterpretq_u32_u8(vld1q_u8(w + v * 4 * LANES));
+                float32x4_t first = vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16));
+                float32x4_t second = vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(HIGH_HALF)));
+                for (size_t c = 0; c < cols; c++) {
+                    uint32_t two = (uint32_t)load_i32(x + c * 4);
+                    sum[c][v] = vfmaq_n_f32(sum[c][v], first, float_of_bits(two << 16));
+                    sum[c][v] = vfmaq_n_f32(sum[c][v], second, float_of_bits(two & HIGH_HALF));
+                }
             }
         store(p, rows, cols, sum);
     }
@@ -206,8 +225,8 @@ INLINE void by_2(int type, const panel_part *p, size_t cols) {
 EACH_COLS(q4_0, by_32(CHRONOS_Q4_0, p, N))
 EACH_COLS(q8_0, by_32(CHRONOS_Q8_0, p, N))
 EACH_COLS(q2_k, by_256(p, N))
-EACH_COLS(f16, by_2(CHRONOS_F16, p, N))
-EACH_COLS(bf16, by_2(CHRONOS_BF16, p, N))
+EACH_COLS(f16, by_2(p, N))
+EACH_COLS(bf16, by_pairs(p, N))
 
 TARGET static void accumulate(const float *g, size_t ldg, size_t b, const float *w, size_t rows, float *y) {
     enum { SUMS = 8 };

@@ -46,8 +46,13 @@ static void move_32(int type, uint8_t *panel, size_t row, size_t i, uint8_t *sca
 static void move_row(int type, uint8_t *panel, size_t row, uint8_t *blocks, size_t k, int in) {
     format f = format_of(type);
     size_t group = f.weights / BLOCK;
-    if (type == CHRONOS_F16 || type == CHRONOS_BF16) {
+    if (type == CHRONOS_F16) {
         move(panel + row * 2, blocks, 2, k, in);
+        return;
+    }
+    if (type == CHRONOS_BF16) {
+        move(panel + row * 4, blocks, 4, k / 2, in);
+        move(panel + row * 4 + k / 2 * LANES4, blocks + k / 2 * 4, 2, k % 2, in);
         return;
     }
     if (type != CHRONOS_Q2_K) {

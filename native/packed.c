@@ -3,6 +3,7 @@
  * thread follows two stripes of them from end to end, for processors foresee long streams, not short ones in turn.
  * With more rows of x each task takes some pairs of panels by up to 64 of them, a stretch of a pair at a time, so
  * that it is in the first-level cache for all but the first four. */
+#include "gemm.h"
 #include "products.h"
 
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 enum {
     CHUNK = 256,           /* rows of x quantized together: bounds the scratch memory, 1.25 bytes a value */
     TASK_COLS = 64,        /* rows of x in a task */
-    FIRST_LEVEL = 28 << 10, /* of two panels, at a time, where several rows of x read them again */
     TASK_WORK = 256 << 10, /* weights times rows of x worth handing out: about 2 microseconds */
     PIECES = 24,           /* of a stripe, so that threads finish together */
 };
@@ -37,7 +37,11 @@ static panel_fn *product_of(const panel_table *t, int type) {
     case CHRONOS_Q8_0: return t->q8_0;
     case CHRONOS_Q2_K: return t->q2_k;
     case CHRONOS_F16: return t->f16;
+#ifdef GEMM_AVX512
+    case CHRONOS_BF16: return chronos_gemm_bf16() ? panels_bf16 : t->bf16;
+#else
     case CHRONOS_BF16: return t->bf16;
+#endif
     default: return t->q4_0;
     }
 }
@@ -56,7 +60,12 @@ static void prepare_tile(void *context, size_t i) {
     const float *x = p->x + i * COLS * p->k;
     size_t step = panel_step_weights(p->type), whole = p->k == p->filled ? p->k : p->k / SUPER * SUPER;
     int zero = p->type == CHRONOS_Q8_0 ? 128 : 8;
-    if (step == 2) {
+    if (p->type == CHRONOS_BF16) {
+        gemm_source source = {x, p->k, 1};
+        gemm_chosen()->pack[GEMM_BF16](source, cols, p->k, cols, 0, (uint32_t *)(void *)out);
+        return;
+    }
+    if (p->type == CHRONOS_F16) {
         prepare_floats(x, p->k, cols, p->k, (float *)(void *)out);
         return;
     }

@@ -149,17 +149,39 @@ INLINE void by_256(const panel_part *p, size_t cols) {
     }
 }
 
-INLINE void by_2(int type, const panel_part *p, size_t cols) {
+INLINE void by_2(const panel_part *p, size_t cols) {
     for (size_t e = 0; e < 4 && e * HALF < p->rows; e++) {
         eight rows = eight_of(p, e);
         const uint8_t *w = rows.w + 2 * rows.lane, *x = p->x;
         __m256 sum[COLS];
         load(p, rows, cols, sum);
         for (size_t i = 0; i < 2 * p->steps; i++, w += 32, x += cols * 4) {
-            __m256i high = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)w));
-            __m256 weights = type == CHRONOS_F16 ? halves8(w) : _mm256_castsi256_ps(_mm256_slli_epi32(high, 16));
+            __m256 weights = halves8(w);
             for (size_t c = 0; c < cols; c++)
                 sum[c] = _mm256_fmadd_ps(weights, spread_float(x + c * 4), sum[c]);
+        }
+        store(p, rows, cols, sum);
+    }
+}
+
+/* The first numbers of pairs, and the second. */
+INLINE __m256 firsts(__m256i pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
+INLINE __m256 seconds(__m256i pairs) {
+    return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32((int)HIGH_HALF)));
+}
+
+INLINE void by_pairs(const panel_part *p, size_t cols) {
+    for (size_t e = 0; e < 4 && e * HALF < p->rows; e++) {
+        eight rows = eight_of(p, e);
+        const uint8_t *w = rows.w + 4 * rows.lane, *x = p->x;
+        __m256 sum[COLS];
+        load(p, rows, cols, sum);
+        for (size_t i = 0; i < p->steps; i++, w += LANES4, x += cols * 4) {
+            __m256i pairs = bytes32(w);
+            for (size_t c = 0; c < cols; c++) {
+                sum[c] = _mm256_fmadd_ps(firsts(pairs), firsts(spread(x + c * 4)), sum[c]);
+                sum[c] = _mm256_fmadd_ps(seconds(pairs), seconds(spread(x + c * 4)), sum[c]);
+            }
         }
         store(p, rows, cols, sum);
     }
@@ -182,8 +204,8 @@ INLINE void by_2(int type, const panel_part *p, size_t cols) {
 EACH_COLS(q4_0, by_32(CHRONOS_Q4_0, p, N))
 EACH_COLS(q8_0, by_32(CHRONOS_Q8_0, p, N))
 EACH_COLS(q2_k, by_256(p, N))
-EACH_COLS(f16, by_2(CHRONOS_F16, p, N))
-EACH_COLS(bf16, by_2(CHRONOS_BF16, p, N))
+EACH_COLS(f16, by_2(p, N))
+EACH_COLS(bf16, by_pairs(p, N))
 
 AVX2 static void accumulate(const float *g, size_t ldg, size_t b, const float *w, size_t rows, float *y) {
     for (size_t c = 0; c < b; c++)

@@ -197,25 +197,37 @@ INLINE void by_256(const panel_part *p, size_t cols) {
     store(p, sum, cols);
 }
 
-INLINE __m512 floats16(int type, const uint8_t *p) {
-    if (type == CHRONOS_F16)
-        return halves16(p);
-    __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(high, 16));
-}
-
-INLINE void by_2(int type, const panel_part *p, size_t cols) {
+INLINE void by_2(const panel_part *p, size_t cols) {
     const uint8_t *v = p->panel[0], *w = p->panel[1], *x = p->x;
     sums sum;
     load(p, sum, cols);
     for (size_t i = 0; i < 2 * p->steps; i++, v += 32, w += 32, x += cols * 4) {
         if (p->fresh && i % 2 == 0)
             prefetch(v, AHEAD_LIGHT, LANES4), prefetch(w, AHEAD_LIGHT, LANES4);
-        __m512 first = floats16(type, v), second = floats16(type, w);
+        __m512 first = halves16(v), second = halves16(w);
         UNROLL for (size_t c = 0; c < cols; c++) {
             __m512 value = spread_float(x + c * 4);
             sum[c][0] = _mm512_fmadd_ps(first, value, sum[c][0]);
             sum[c][1] = _mm512_fmadd_ps(second, value, sum[c][1]);
+        }
+    }
+    store(p, sum, cols);
+}
+
+/* The first numbers of pairs, and the second. */
+INLINE __m512 firsts(__m512i pairs) { return (__m512)_mm512_slli_epi32(pairs, 16); }
+INLINE __m512 seconds(__m512i pairs) { return (__m512)_mm512_and_si512(pairs, _mm512_set1_epi32((int)HIGH_HALF)); }
+
+/* Where packed_bf16.c's instructions are not. */
+INLINE void by_pairs(const panel_part *p, size_t cols) {
+    sums sum;
+    load(p, sum, cols);
+    for (size_t i = 0; i < p->steps; i++) {
+        __m512i v = bytes64(p->panel[0] + i * LANES4), w = bytes64(p->panel[1] + i * LANES4);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            __m512i two = spread(p->x + (i * cols + c) * 4);
+            sum[c][0] = _mm512_fmadd_ps(seconds(v), seconds(two), _mm512_fmadd_ps(firsts(v), firsts(two), sum[c][0]));
+            sum[c][1] = _mm512_fmadd_ps(seconds(w), seconds(two), _mm512_fmadd_ps(firsts(w), firsts(two), sum[c][1]));
         }
     }
     store(p, sum, cols);
@@ -237,8 +249,8 @@ INLINE void by_2(int type, const panel_part *p, size_t cols) {
 EACH_COLS(q4_0, by_32(CHRONOS_Q4_0, p, N))
 EACH_COLS(q8_0, by_32(CHRONOS_Q8_0, p, N))
 EACH_COLS(q2_k, by_256(p, N))
-EACH_COLS(f16, by_2(CHRONOS_F16, p, N))
-EACH_COLS(bf16, by_2(CHRONOS_BF16, p, N))
+EACH_COLS(f16, by_2(p, N))
+EACH_COLS(bf16, by_pairs(p, N))
 
 /* max|x| of 16 values at a time, as bits: integers order them like the floats, NaN above infinity. */
 INLINE __m512i larger(__m512i bits, const float *x) {

@@ -156,22 +156,34 @@ static void q2_k(const panel_part *p, size_t cols) {
     }
 }
 
-static inline void by_2(int type, const panel_part *p, size_t cols) {
+static void f16(const panel_part *p, size_t cols) {
     for (size_t j = 0; j < 2 * cols; j++) {
         float sum[PANEL];
         load(p, j % 2, j / 2, sum);
         for (size_t i = 0; i < 2 * p->steps; i++)
             for (int r = 0; r < PANEL; r++) {
-                uint16_t h = load_half(p->panel[j % 2] + i * 32 + 2 * r);
-                float w = type == CHRONOS_F16 ? float_of_half(h) : float_of_bits((uint32_t)h << 16);
+                float w = float_of_half(load_half(p->panel[j % 2] + i * 32 + 2 * r));
                 sum[r] += w * load_f32(p->x + (i * cols + j / 2) * 4);
             }
         store(p, j % 2, j / 2, sum);
     }
 }
 
-static void f16(const panel_part *p, size_t cols) { by_2(CHRONOS_F16, p, cols); }
-static void bf16(const panel_part *p, size_t cols) { by_2(CHRONOS_BF16, p, cols); }
+static void bf16(const panel_part *p, size_t cols) {
+    for (size_t j = 0; j < 2 * cols; j++) {
+        float sum[PANEL];
+        load(p, j % 2, j / 2, sum);
+        for (size_t i = 0; i < p->steps; i++) {
+            uint32_t x = (uint32_t)load_i32(p->x + (i * cols + j / 2) * 4);
+            for (int r = 0; r < PANEL; r++) {
+                uint32_t w = (uint32_t)load_i32(p->panel[j % 2] + i * LANES4 + 4 * r);
+                sum[r] += float_of_bits(w << 16) * float_of_bits(x << 16);
+                sum[r] += float_of_bits(w & HIGH_HALF) * float_of_bits(x & HIGH_HALF);
+            }
+        }
+        store(p, j % 2, j / 2, sum);
+    }
+}
 
 static void accumulate(const float *g, size_t ldg, size_t b, const float *w, size_t rows, float *y) {
     for (size_t c = 0; c < b; c++)

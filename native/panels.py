@@ -61,7 +61,7 @@ def _widths(qtype: str) -> list[tuple[int, int]]:
     if qtype == "Q2_K":
         return [(2, 4), (4, 80)]
     if qtype in ("F16", "BF16"):
-        return [(2, 4)]
+        return [(2 if qtype == "F16" else 4, 4)]
     return [(2, 4), (4, 64 if qtype == "Q8_0" else 32)]
 
 
@@ -71,7 +71,7 @@ def _pieces(qtype: str, rows: np.ndarray, k: int) -> list[tuple[int, np.ndarray]
     if qtype in ("F16", "BF16"):
         padded = np.zeros((n, -(-k // 2) * 4), np.uint8)
         padded[:, : 2 * k] = rows
-        return [(2, padded.reshape(n, -1, 4))]
+        return [(*_widths(qtype)[0][:1], padded.reshape(n, -1, 4))]
     blocks = rows.reshape(n, k // weights, size)
     if qtype == "Q2_K":
         return [(2, blocks[..., 80:]), (4, blocks[..., :80])]

@@ -6,7 +6,7 @@ the package's face; shapes: B rows of x, N rows of w, K columns of both.
 
 import numpy as np
 
-from chronos.native import panels, plain_types
+from chronos.native import gemm_plain, panels, plain_types
 from chronos.native.blocks import BLOCK, FORMATS, data_bytes, filled
 
 # A block as it lies in memory: a half-precision scale d, then the codes.
@@ -91,9 +91,9 @@ def quantize_x(x: np.ndarray, step: int = BLOCK) -> tuple[np.ndarray, np.ndarray
 
 def round_x(qtype: str, x: np.ndarray) -> np.ndarray:
     """x (B, K) float32 as a product with weights of this type takes it: rounded by 32 values, by 256 where
-    Q2_K's blocks are, not at all for F16 and BF16."""
+    Q2_K's blocks are, each to bf16 for BF16, not at all for F16."""
     if qtype in ("F16", "BF16"):
-        return x
+        return x if qtype == "F16" else gemm_plain.bf16(x)
     codes, scales = quantize_x(x, 256 if qtype == "Q2_K" else BLOCK)
     return (codes * scales[..., None]).reshape(len(x), codes.shape[1] * codes.shape[2])[:, : x.shape[1]]
 

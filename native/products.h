@@ -54,7 +54,8 @@ extern const codec codec_q2_k, codec_int4_32, codec_int4_64, codec_int4_128, cod
  *   Q4_0, INT4, a step of 64 weights, 576 bytes:   d x16 | d x16 | 4 bytes x16, 4 times | the same, 4 times
  *   Q8_0, a step of 64 weights, 1,088 bytes:       d x16 | d x16 | 4 bytes x16, 8 times | the same, 8 times
  *   Q2_K, a step of 256 weights, 1,344 bytes:      d x16 | dmin x16 | 4 scales x16, 4 times | 4 bytes x16, ...
- *   F16, BF16, a step of 2 weights, 64 bytes:      w x16 | w x16
+ *   F16, a step of 2 weights, 64 bytes:            w x16 | w x16
+ *   BF16, a step of 2 weights, 64 bytes:           w w x16
  *
  * Bytes are those of the block, in their order, but Q8_0's codes have 128 added: they must be unsigned. */
 enum { PANEL = 16, LANES4 = 64 };
@@ -86,12 +87,13 @@ void unpack_row(int type, const uint8_t *panels, size_t k, size_t row, uint8_t *
  * code = round_to_even(x / scale), scale = max|x| / 127 of the step. bias = -zero times the codes' sum, where
  * zero is what w's codes have too much, 8 or (Q8_0) 128. `sums` are those of 16 codes; pair i is of
  * the sixteens 4(i/2) + i%2 and 4(i/2) + i%2 + 2, the order in which Q2_K's minima come out of a vector.
- * NaN, infinity and what is below TINY are treated as in chronos_native.h. F16 and BF16 take x as it is:
- * float (k rounded up to 2, cols). */
+ * NaN, infinity and what is below TINY are treated as in chronos_native.h. F16 takes x as it is: float (k rounded
+ * up to 2, cols). BF16 takes it rounded to bf16, by bf16_of_float: pairs of columns (k / 2 rounded up, cols). */
 enum { COLS = 4, XSTEP_BYTES = 40, XSUPER_BYTES = 292 };
 static inline size_t x_bytes(int type, size_t k, size_t cols) {
     size_t w = panel_step_weights(type), steps = panel_steps(type, k);
-    return steps * cols * (w == SUPER ? XSUPER_BYTES : w == 2 ? 2 * sizeof(float) : 2 * XSTEP_BYTES);
+    size_t floats = type == CHRONOS_BF16 ? 1 : 2;
+    return steps * cols * (w == SUPER ? XSUPER_BYTES : w == 2 ? floats * sizeof(float) : 2 * XSTEP_BYTES);
 }
 
 /* Two panels, which may be the same, by the quantized x of `cols` rows, over some steps: y[c * ldy + r] is written
@@ -106,6 +108,8 @@ typedef struct {
     uintptr_t next[2]; /* where to ask early for what comes later, so many lines in each step */
     size_t lines;
 } panel_part;
+enum { FIRST_LEVEL = 28 << 10 }; /* bytes of two panels at a time, where several rows of x read them again */
+enum { BF16_STEPS = FIRST_LEVEL / (2 * LANES4) }; /* of BF16 */
 typedef void panel_fn(const panel_part *p, size_t cols);
 typedef void prepare_fn(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out);
 
@@ -124,9 +128,12 @@ prepare_fn portable_prepare, portable_prepare_super; /* for an ISA that has none
 #ifdef HAVE_AVX2
 #define HAVE_AVX512 1
 extern const panel_table panels_avx2, panels_avx512;
+panel_fn panels_bf16; /* where gemm.h's GEMM_AVX512 is, and processors have the instructions */
 #endif
 
 /* Inline parts that every ISA shares. */
+#define HIGH_HALF 0xffff0000u /* of a pair: its second number, as a float */
+
 static inline int32_t load_i32(const uint8_t *p) {
     int32_t v;
     memcpy(&v, p, sizeof v);
