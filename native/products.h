@@ -109,7 +109,7 @@ typedef struct {
     size_t lines;
 } panel_part;
 enum { FIRST_LEVEL = 28 << 10 }; /* bytes of two panels at a time, where several rows of x read them again */
-enum { BF16_STEPS = FIRST_LEVEL / (2 * LANES4) }; /* of BF16 */
+enum { BF16_STEPS = FIRST_LEVEL / (2 * LANES4) }; /* of BF16 then: packed_bf16.c joins sums there */
 typedef void panel_fn(const panel_part *p, size_t cols);
 typedef void prepare_fn(const float *x, size_t ldx, size_t cols, size_t k, int zero, uint8_t *out);
 
