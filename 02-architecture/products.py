@@ -47,6 +47,11 @@ def prepared(b: np.ndarray) -> Factor:
     return b if kind is None else native.pack_bf16(b) if kind == "bf16" else native.pack_f32(b)
 
 
+def kept(b: np.ndarray) -> Factor:
+    """b, as a product will take it later: rounded already where it would be then, which is half its bytes."""
+    return native.pack_bf16(b) if _kind(b) == "bf16" else b
+
+
 def _product(a: np.ndarray, b: Factor, out: np.ndarray, add: bool) -> np.ndarray:
     if isinstance(b, native.PackedMatrix):
         kind = b.kind

@@ -7,21 +7,21 @@ import numpy as np
 
 from chronos.architecture import kernels
 from chronos.architecture.kernels.workspace import empty, zeros
-from chronos.architecture.products import product
+from chronos.architecture.products import kept, product
 from chronos.architecture.tape import Node, Op
 
 
 class Linear(Op):
     """y = x Wᵀ + b: x (…, I), W (O, I), b (O,) or None → (…, O).
 
-    Backward: dx = dy W, dW = dyᵀ x, db = Σ dy. Saves x and W.
+    Backward: dx = dy W, dW = dyᵀ x, db = Σ dy. Saves W, and x as dW needs it: rounded, if it will be.
     """
 
     @staticmethod
     def forward(ctx: Node, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-        ctx.saved.update(x=x, w=w)
-        y = empty((*x.shape[:-1], len(w)), x.dtype)
-        product(x.reshape(-1, x.shape[-1]), w.T, y.reshape(-1, len(w)))
+        y, rows = empty((*x.shape[:-1], len(w)), x.dtype), x.reshape(-1, x.shape[-1])
+        product(rows, w.T, y.reshape(-1, len(w)))
+        ctx.saved.update(x=kept(rows) if ctx.needs[1] else None, w=w)
         if b is not None:
             y += b
         return y
@@ -32,9 +32,9 @@ class Linear(Op):
         dy = grad.reshape(-1, grad.shape[-1])
         dx = dw = db = None
         if ctx.needs[0]:
-            dx = product(dy, w, empty((len(dy), w.shape[1]), dy.dtype)).reshape(x.shape)
+            dx = product(dy, w, empty((len(dy), w.shape[1]), dy.dtype)).reshape(*grad.shape[:-1], -1)
         if ctx.needs[1]:
-            dw = product(dy.T, x.reshape(-1, x.shape[-1]), empty(w.shape, dy.dtype))
+            dw = product(dy.T, x, empty(w.shape, dy.dtype))
         if ctx.needs[2]:
             db = np.ones(len(dy), dy.dtype) @ dy
         return dx, dw, db
