@@ -32,7 +32,7 @@ class Linear(Op):
         dy = grad.reshape(-1, grad.shape[-1])
         dx = dw = db = None
         if ctx.needs[0]:
-            dx = product(dy, w, empty((len(dy), w.shape[1]), dy.dtype)).reshape(*grad.shape[:-1], -1)
+            dx = product(dy, w, empty((len(dy), w.shape[1]), dy.dtype)).reshape(*grad.shape[:-1], w.shape[1])
         if ctx.needs[1]:
             dw = product(dy.T, x, empty(w.shape, dy.dtype))
         if ctx.needs[2]:

@@ -90,6 +90,17 @@ def test_a_linear_layer_keeps_half_of_its_input_and_only_for_the_weights():
     assert np.shares_memory(apply(ops.Linear, x, w, b).creator.saved["x"], x.data)
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_linear_layer_of_no_rows(wanted):
+    _, w, b, _ = linear()
+    x = Tensor(np.zeros((2, 0, 70), np.float32), requires_grad=True)
+    with amp(wanted):
+        y = apply(ops.Linear, x, w, b)
+        backward(y, np.zeros((2, 0, 33), np.float32))
+    assert y.shape == (2, 0, 33) and x.grad.shape == (2, 0, 70)
+    assert not w.grad.any() and not b.grad.any()
+
+
 def attention(x: np.ndarray, g: np.ndarray, **more) -> tuple[np.ndarray, np.ndarray, dict]:
     """Output, gradient of x, and what is saved between."""
     tensor, B = Tensor(x, requires_grad=True), len(x)
