@@ -38,8 +38,9 @@ Rounds = dict[str, list[dict[str, float]]]  # side → what each round took
 
 
 def bench(peer: str | None = None) -> dict[str, Any]:
-    """Tokens/s (median, and each round's) and peak memory of each setting and side: {"ours", "peers", "limit",
-    "ratios"} (ours/theirs).
+    """Tokens/s and peak memory of each setting and side: {"ours", "peers", "limit", "ratios"} (ours/theirs).
+
+    Speeds are medians, beside those of all rounds.
 
     "ratios" holds ours in float32 against PyTorch in float32, and ours with --amp, where the CPU has bf16,
     against all of PyTorch's.
