@@ -61,7 +61,7 @@ def _sizes(x: np.ndarray, heads: int, key_heads: int) -> tuple[int, int, int, in
         expected, got = "heads a multiple of key_heads", f"{heads!r} and {key_heads!r}"
         raise ChronosError("heads do not fit", where=WHERE, expected=expected, got=got)
     packed = heads + 2 * key_heads
-    if not isinstance(x, np.ndarray) or x.ndim != 3 or x.shape[2] % packed:
+    if not isinstance(x, np.ndarray) or x.ndim != 3 or x.shape[2] % packed or not x.shape[2]:
         got = f"shape {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
         raise ChronosError("x does not fit", where=WHERE, expected=f"(B, T, {packed} heads)", got=got)
     return x.shape[0], x.shape[1], heads, key_heads, x.shape[2] // packed

@@ -130,6 +130,7 @@ WRONG = {
     "no heads": lambda: attend(X, SEEN, 0, 2, SCALE, O, LSE),
     "heads that cannot share": lambda: attend(X, SEEN, 4, 3, SCALE, O, LSE),
     "a width of other heads": lambda: attend(X, SEEN, 5, 1, SCALE, O, LSE),
+    "heads of no width": lambda: attend(X[..., :0].copy(), SEEN, 4, 2, SCALE, O[..., :0].copy(), LSE),
     "two axes": lambda: attend(X[0], SEEN, 4, 2, SCALE, O, LSE),
     "no array": lambda: attend([1.0], SEEN, 4, 2, SCALE, O, LSE),
     "float64": lambda: attend(X.astype(float), SEEN, 4, 2, SCALE, O, LSE),
