@@ -62,6 +62,10 @@ def _cases() -> Cases:
     away_from_zero = a(3, 6)
     away_from_zero += np.sign(away_from_zero) * 0.1
     return {
+        "ActiveLinear": [
+            ([a(2, 3, 4), a(5, 4), a(5)], {"f": ops.GELU}),
+            ([a(2, 3, 8), a(5, 4), None], {"f": ops.SwiGLU}),
+        ],
         "Add": [([a(2, 3), a(2, 3)], {})],
         "Attention": [
             ([a(2, 150, 12)], {"heads": 2, "kv_heads": 1, "causal": True, **here}),

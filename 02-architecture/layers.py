@@ -11,7 +11,7 @@ import numpy as np
 
 from chronos import native
 from chronos.architecture import ops
-from chronos.architecture.tape import Tensor, apply, recording
+from chronos.architecture.tape import Op, Tensor, apply, recording
 from chronos.console import ChronosError
 
 
@@ -82,6 +82,12 @@ class Linear(Module):
             y = native.matmul(flat, self.weight).reshape(*x.shape[:-1], self.weight.shape[0])
             return Tensor(y if self.bias is None else y + self.bias.data)
         return apply(ops.Linear, x, self.weight, self.bias)
+
+    def after(self, activation: type[Op], x: Tensor) -> Tensor:
+        """This layer of activation(x), which a training step computes again instead of keeping it."""
+        if isinstance(self.weight, native.QuantTensor):
+            return self(apply(activation, x))
+        return apply(ops.ActiveLinear, x, self.weight, self.bias, f=activation)
 
 
 class Embedding(Module):

@@ -44,7 +44,17 @@ def add_product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
 def prepared(b: np.ndarray) -> Factor:
     """b, as `product` takes it with several a: packed once, or b itself."""
     kind = _kind(b)
-    return b if kind is None else native.pack_bf16(b) if kind == "bf16" else native.pack_f32(b)
+    return b if kind is None else (native.pack_bf16 if kind == "bf16" else native.pack_f32)(b, empty)
+
+
+def kept(b: np.ndarray) -> Factor:
+    """b, as a product will take it later: rounded already where it would be then, which is half its bytes."""
+    return native.pack_bf16(b, empty) if rounds(b) else b
+
+
+def rounds(a: np.ndarray) -> bool:
+    """Whether products of a are bf16 ones here."""
+    return _kind(a) == "bf16"
 
 
 def _product(a: np.ndarray, b: Factor, out: np.ndarray, add: bool) -> np.ndarray:

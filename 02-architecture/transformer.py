@@ -31,7 +31,7 @@ class FeedForward(Module):
         self.op = ACTIVATION_OPS[c.activation]
 
     def __call__(self, x: Tensor, dropout: DropoutPlan | None) -> Tensor:
-        y = self.down(apply(self.op, self.up(x)))
+        y = self.down.after(self.op, self.up(x))
         return dropout(y) if dropout else y
 
 

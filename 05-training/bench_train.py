@@ -40,6 +40,8 @@ Rounds = dict[str, list[dict[str, float]]]  # side → what each round took
 def bench(peer: str | None = None) -> dict[str, Any]:
     """Tokens/s and peak memory of each setting and side: {"ours", "peers", "limit", "ratios"} (ours/theirs).
 
+    Speeds are medians, beside those of all rounds.
+
     "ratios" holds ours in float32 against PyTorch in float32, and ours with --amp, where the CPU has bf16,
     against all of PyTorch's.
     """
@@ -84,7 +86,10 @@ def _add(name: str, steps: int, runs: Rounds, result: dict[str, Any]) -> None:
     tokens = config.train.batch_size * config.model.context * steps
     speed = {who: [tokens / r["seconds"] for r in found] for who, found in runs.items()}
     peak = {who: found[-1]["peak_rss_bytes"] for who, found in runs.items()}
-    rows = {who: {"tokens_per_s": statistics.median(speed[who]), "peak_rss_bytes": peak[who]} for who in runs}
+    rows = {
+        who: {"tokens_per_s": statistics.median(found), "rounds": found, "peak_rss_bytes": peak[who]}
+        for who, found in speed.items()
+    }
     result["ours"][name] = {who: row for who, row in rows.items() if who in OURS}
     flops = flops_per_token(config.model, config.model.vocabulary)
     gflops = {who: flops * row["tokens_per_s"] / 1e9 for who, row in result["ours"][name].items()}

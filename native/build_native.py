@@ -18,11 +18,13 @@ C_FILES = (
     *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c", "plan.c"),
     *("back.c", "pack.c", "packed.c", "packed_avx2.c", "packed_avx512.c", "packed_bf16.c"),
     *("packed_portable.c", "quants_int4.c", "quants_k.c"),
+    "attend.c",
     *("gemm.c", "gemm_avx2.c", "gemm_avx512.c", "gemm_portable.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
     *("fused.c", "fused_avx2.c", "fused_avx512.c", "fused_neon.c", "fused_portable.c"),
 )
 HEADERS = (
+    "attend.h",
     "chronos_native.h",
     "gemm.h",
     "matmul_neon.h",
@@ -147,12 +149,18 @@ int chronos_softmax_backward(const float *p, float *dp, const float *delta, floa
                              size_t keys);
 int chronos_cross_entropy(float *logits, const int64_t *targets, float scale, float *losses, size_t rows,
                           size_t e);
+int chronos_attend(int kind, const float *x, const int64_t *visible, float scale, float *o, float *lse,
+                   size_t batch, size_t tokens, size_t heads, size_t key_heads, size_t k);
+int chronos_attend_backward(int kind, const float *x, const int64_t *visible, float scale, const float *lse,
+                            const float *grad, float *dx, size_t batch, size_t tokens, size_t heads,
+                            size_t key_heads, size_t k);
 """
 
 PREAMBLE = """
 #include "scan.h"
 #include "step.h"
 #include "fused.h"
+#include "attend.h"
 #include "products.h"
 #include "gemm.h"
 #include "tokens.h"

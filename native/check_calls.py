@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chronos import native
-from chronos.native import compiled, fused, gemm_plain, plain, scan_plain
+from chronos.native import attend, compiled, fused, gemm_plain, plain, scan_plain
 from chronos.native.blocks import FORMATS, QuantTensor
 from chronos.native.check_fused import cases as fused_cases
 from chronos.native.scan import FIRST, LAST, Search
@@ -171,6 +171,26 @@ def between(c) -> Pairs:
     yield from ((given[i], before[i]) for i in results)
 
 
+def attention(c) -> Pairs:
+    """A pass of attention, there and back; rounded, ISAs may differ by more than sums do."""
+    groups, k, batch, tokens = 1 + c.size(3), 1 + c.size(20), c.size(3), c.size()
+    heads = groups * (1 + c.size(2))
+    x, grad = c.floats(batch, tokens, (heads + 2 * groups) * k), c.floats(batch, tokens, heads * k)
+    visible = c.bend(c.rng.integers(0, tokens + 1, (batch, tokens)))
+    sizes, kind = (c.number(heads), c.number(groups), c.number(0.3)), c.number("f32", ("bf16", "f16", None))
+    outs = [c.floats(batch, tokens, heads * k), c.floats(batch, heads, tokens), c.bend(np.array(x))]
+    again = [np.array(a) for a in outs]
+    for isa, (o, lse, dx) in ((None, outs), ("portable", again)):
+        compiled.choose_isa(isa)
+        try:
+            attend.attend(x, visible, *sizes, o, lse, kind)
+            attend.attend_backward(grad, x, lse, visible, *sizes, dx, kind)
+        finally:
+            compiled.choose_isa(None)
+    if kind == "f32":
+        yield from zip(outs, again)
+
+
 def step_calls(c) -> list[tuple[str, list[Any], list[int]]]:
     """One step of each kind: its name, what it is given, and which of that it writes."""
     h, g, k, d, places, rows = (1 + c.size(n) for n in (3, 2, 20, 40, 9, 9))
@@ -275,7 +295,8 @@ def threads(c) -> Pairs:
 
 
 CASES: dict[str, Callable] = {
-    "between products": between, "blocks": blocks, "float products": gemm, "products": products,
-    "quantize": quantize, "steps": steps, "threads": threads, "tokens": tokens, "top_k": top_k,
+    "attention": attention, "between products": between, "blocks": blocks, "float products": gemm,
+    "products": products, "quantize": quantize, "steps": steps, "threads": threads, "tokens": tokens,
+    "top_k": top_k,
 }  # fmt: skip
 SLOW_CASES = {"tokens"}  # which read a table of all characters: less often called

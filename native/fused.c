@@ -19,7 +19,7 @@ typedef struct {
     size_t n, piece, gains; /* gains: floats of dgain that each piece has for itself, or 0 */
 } work;
 
-static fused_kernel *kernel_of(int which) {
+fused_kernel *fused_chosen(int which) {
     const char *isa = chronos_isa_name();
 #ifdef HAVE_AVX2
     if (strncmp(isa, "avx512", 6) == 0)
@@ -48,7 +48,7 @@ static void do_piece(void *context, size_t i) {
 
 /* n elements, or rows of `width` elements. */
 static int each(int which, const fused *args, size_t n, size_t width) {
-    work w = {kernel_of(which), *args, n, PIECE, 0};
+    work w = {fused_chosen(which), *args, n, PIECE, 0};
     if (width > 1)
         w.piece = width < PIECE / LEAST ? PIECE / width : LEAST;
     if (n)
@@ -59,7 +59,7 @@ static int each(int which, const fused *args, size_t n, size_t width) {
 /* Rows that all add to dgain (size,) and dshift (size,) or NULL: a piece has sums of its own, and they are
  * added in order. */
 static int with_gains(int which, const fused *args, size_t rows, size_t size) {
-    work w = {kernel_of(which), *args, rows, (rows + SUMS - 1) / SUMS, size};
+    work w = {fused_chosen(which), *args, rows, (rows + SUMS - 1) / SUMS, size};
     w.piece = w.piece < SUM_ROWS ? SUM_ROWS : w.piece;
     size_t pieces = (rows + w.piece - 1) / w.piece;
     float *sums = calloc(2 * pieces * size + 1, sizeof *sums);

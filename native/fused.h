@@ -29,6 +29,7 @@ enum {
     FUSED_SWIGLU, FUSED_SWIGLU_BACKWARD, FUSED_ROTARY, FUSED_ADAMW,
     FUSED_RMS_NORM, FUSED_RMS_NORM_BACKWARD, FUSED_LAYER_NORM, FUSED_LAYER_NORM_BACKWARD,
     FUSED_SOFTMAX, FUSED_SOFTMAX_AGAIN, FUSED_SOFTMAX_BACKWARD, FUSED_CROSS_ENTROPY,
+    FUSED_SOFTMAX_SLOPES,
     FUSED_KERNELS
 };
 
@@ -39,6 +40,8 @@ extern fused_kernel *const fused_avx2[FUSED_KERNELS], *const fused_avx512[FUSED_
 #ifdef HAVE_NEON
 extern fused_kernel *const fused_neon[FUSED_KERNELS];
 #endif
+
+fused_kernel *fused_chosen(int which); /* fused.c: that of the chosen ISA */
 
 /* fused.c: what Python calls. Each returns CHRONOS_OK or an error, and then has written nothing.
  *   map:                 x (n,) -> y (n,); `which` is one of FUSED_EXP .. FUSED_GELU

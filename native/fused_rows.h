@@ -151,6 +151,18 @@ TARGET static void softmax_backward(const fused *a, size_t begin, size_t end) {
     }
 }
 
+/* What softmax_backward does, delta = sum p dp included. */
+TARGET static void softmax_slopes(const fused *a, size_t begin, size_t end) {
+    for (size_t r = begin; r < end; r++) {
+        const float *p = a->p + r * a->d;
+        float *dp = a->rows + r * a->d;
+        CHAINS(dot);
+        OVER_CHAINS(a->d, dot[c] = fma_of(load(p + i, k), load(dp + i, k), dot[c]););
+        V delta = set(ALL(dot)), scale = set(a->scale);
+        OVER(a->d, store(dp + i, load(p + i, k) * (load(dp + i, k) - delta) * scale, k););
+    }
+}
+
 /* Three passes over a row in cache. The second has most to compute, and brings the next row there. */
 TARGET static void cross_entropy(const fused *a, size_t begin, size_t end) {
     for (size_t r = begin; r < end; r++) {
@@ -172,5 +184,5 @@ TARGET static void cross_entropy(const fused *a, size_t begin, size_t end) {
     {                                                                                                      \
         exp_map, tanh_map, sigmoid_map, silu_map, gelu_map, gelu_backward, swiglu, swiglu_backward, rotary,\
             adamw, rms_norm, rms_norm_backward, layer_norm, layer_norm_backward, softmax, softmax_again,   \
-            softmax_backward, cross_entropy                                                                \
+            softmax_backward, cross_entropy, softmax_slopes                                 \
     }

@@ -41,10 +41,10 @@ size_t chronos_gemm_packed(int kind, size_t n, size_t k) {
 }
 
 /* Memory that a thread keeps from one product to the next, for fresh pages would cost more than packing; it
- * is freed with the thread. give_room belongs to each take_room, which has NULL where there is no memory. */
+ * is freed with the thread. gemm_give_room belongs to each gemm_take_room, which has NULL where there is no memory. */
 #ifdef _WIN32
-static uint32_t *take_room(size_t bytes) { return _aligned_malloc(bytes + LINE, LINE); }
-static void give_room(uint32_t *room) { _aligned_free(room); }
+uint32_t *gemm_take_room(size_t bytes) { return _aligned_malloc(bytes + LINE, LINE); }
+void gemm_give_room(uint32_t *room) { _aligned_free(room); }
 #else
 #include <pthread.h>
 
@@ -55,7 +55,7 @@ static int room_keyed;
 static void make_key(void) { room_keyed = pthread_key_create(&room_key, free) == 0; }
 
 /* The room begins with its own size, one cache line. */
-static uint32_t *take_room(size_t bytes) {
+uint32_t *gemm_take_room(size_t bytes) {
     pthread_once(&room_once, make_key);
     char *kept = room_keyed ? pthread_getspecific(room_key) : NULL;
     if (kept && *(size_t *)kept >= bytes)
@@ -71,7 +71,7 @@ static uint32_t *take_room(size_t bytes) {
     return (uint32_t *)(kept + LINE);
 }
 
-static void give_room(uint32_t *room) {
+void gemm_give_room(uint32_t *room) {
     if (!room_keyed)
         free((char *)room - LINE);
 }
@@ -220,7 +220,7 @@ int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t 
     p.block_rows = rows_of_block(kind, least(k, K_BLOCK), a_col != 1);
     p.rows_at_once = least(m, p.block_rows * (size_t)chronos_threads());
     size_t b_room = packed ? 0 : up(cols_at_once, B_WIDTH) * B_WIDTH * deep;
-    uint32_t *room = take_room((b_room + p.rows_at_once * deep) * sizeof(uint32_t));
+    uint32_t *room = gemm_take_room((b_room + p.rows_at_once * deep) * sizeof(uint32_t));
     if (!room)
         return CHRONOS_NO_MEMORY;
     p.b = packed ? NULL : room;
@@ -241,6 +241,6 @@ int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t 
         p.add = 1;
         at += p.k;
     } while (at < k);
-    give_room(room);
+    gemm_give_room(room);
     return CHRONOS_OK;
 }

@@ -58,6 +58,11 @@ extern const gemm_kernels gemm_avx512, gemm_avx512_bf16;
 
 const gemm_kernels *gemm_chosen(void); /* gemm.c: those of the chosen ISA */
 
+/* gemm.c: memory of this thread, on a cache line, until it is given back; one at a time, NULL where there is
+ * none. */
+uint32_t *gemm_take_room(size_t bytes);
+void gemm_give_room(uint32_t *room);
+
 /* gemm.c, for Python. Strides count floats; of a's two and of b's two, one is 1 each.
  *   bf16:    whether instructions made for bf16 multiply it       packed:  how many units `pack` writes
  *   pack:    b (k, n) -> panels, on a cache line

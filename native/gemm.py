@@ -10,6 +10,7 @@ multiplies by the same weights more than once packs them himself. All sums are f
 """
 
 import importlib
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 
@@ -21,6 +22,7 @@ from chronos.native import gemm_plain
 
 KINDS = ("f32", "bf16")
 SIZE = 4  # bytes of a float
+LINE = 64  # bytes: panels begin on a cache line
 
 
 class PackedMatrix:
@@ -54,17 +56,18 @@ class PackedMatrix:
         return f"PackedMatrix({self.kind}, {self.shape[0]} x {self.shape[1]}, {self.nbytes} bytes)"
 
 
-def pack_bf16(b: np.ndarray) -> PackedMatrix:
+def pack_bf16(b: np.ndarray, empty: Callable[[int, type], np.ndarray] = np.empty) -> PackedMatrix:
     """b (K, N) float32 → bf16 panels for `matmul_bf16`, half its bytes. A view such as w.T is not copied.
 
     Pack weights once for as long as they do not change: by few rows, packing costs more than multiplying.
+    Memory comes from `empty(n, np.uint32)`.
     """
-    return _pack("bf16", b)
+    return _pack("bf16", b, empty)
 
 
-def pack_f32(b: np.ndarray) -> PackedMatrix:
+def pack_f32(b: np.ndarray, empty: Callable[[int, type], np.ndarray] = np.empty) -> PackedMatrix:
     """b (K, N) float32 → panels for `matmul_f32`, of the same bytes (N rounded up to a multiple of 32)."""
-    return _pack("f32", b)
+    return _pack("f32", b, empty)
 
 
 def matmul_bf16(
@@ -110,9 +113,19 @@ def _is_size(n: object) -> bool:
     return isinstance(n, int | np.integer) and not isinstance(n, bool) and 0 <= n < 1 << 31
 
 
-def _pack(kind: str, b: np.ndarray) -> PackedMatrix:
-    b = _matrix(b, "b", f"pack_{kind}")
-    return PackedMatrix(kind, b.shape, _engine().pack(kind, b))
+def _pack(kind: str, b: np.ndarray, empty: Callable[[int, type], np.ndarray]) -> PackedMatrix:
+    where = f"pack_{kind}"
+    b = _matrix(b, "b", where)
+    size, more = _engine().units(kind, b.shape), LINE // SIZE
+    room = empty(size + more, np.uint32)
+    if not isinstance(room, np.ndarray) or (room.dtype, room.shape) != (np.uint32, (size + more,)):
+        raise ChronosError("empty must give the memory it is asked for", where=where, got=repr(type(room)))
+    start = -room.ctypes.data % LINE // SIZE
+    units = room[start : start + size]
+    if not (units.flags.c_contiguous and units.flags.writeable and units.flags.aligned):
+        raise ChronosError("empty must give memory in one piece, to be written", where=where)
+    _engine().pack(kind, b, units)
+    return PackedMatrix(kind, b.shape, units)
 
 
 def _matmul(kind: str, a: np.ndarray, b: object, out: np.ndarray | None, add: bool) -> np.ndarray:

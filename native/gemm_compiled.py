@@ -9,7 +9,6 @@ from chronos.native.compiled import FLOATS, ffi, lib
 
 UNITS, POINTER = ffi.typeof("uint32_t[]"), ffi.typeof("float *")
 KINDS = {"f32": 0, "bf16": 1}  # as in gemm.h
-LINE = 64  # bytes: panels begin on a cache line
 
 
 def _address(a: np.ndarray) -> object:
@@ -28,17 +27,12 @@ def _placed(a: np.ndarray) -> tuple[object, int, int]:
     return (_address(a), row, column) if a.size else (_address(a), 1, 1)
 
 
-def pack(kind: str, b: np.ndarray) -> np.ndarray:
+def pack(kind: str, b: np.ndarray, panels: np.ndarray) -> None:
     """b (K, N) → its panels, (units,) uint32."""
-    size = units(kind, b.shape)
-    room = np.empty(size + LINE // 4, np.uint32)
-    start = -room.ctypes.data % LINE // 4
-    panels = room[start : start + size]
-    if size:
+    if panels.size:
         lib.chronos_gemm_pack(
             KINDS[kind], b.shape[1], b.shape[0], *_placed(b), ffi.from_buffer(UNITS, panels)
         )
-    return panels
 
 
 def units(kind: str, shape: tuple[int, int]) -> int:

@@ -21,9 +21,9 @@ def bf16(x: np.ndarray) -> np.ndarray:
     return (rounded & np.uint32(0xFFFF0000)).view(np.float32).reshape(x.shape)
 
 
-def pack(kind: str, b: np.ndarray) -> np.ndarray:
-    """b (K, N) as products take it: rounded, and row by row."""
-    return bf16(b) if kind == "bf16" else np.array(b, order="C")
+def pack(kind: str, b: np.ndarray, units: np.ndarray) -> None:
+    """b (K, N) as products take it, into units: rounded, and row by row."""
+    units.view(np.float32).reshape(b.shape)[...] = bf16(b) if kind == "bf16" else b
 
 
 def units(kind: str, shape: tuple[int, int]) -> int:
@@ -33,6 +33,8 @@ def units(kind: str, shape: tuple[int, int]) -> int:
 
 def matmul(kind: str, a: np.ndarray, b: np.ndarray, packed: bool, c: np.ndarray, add: bool) -> None:
     """c = a b, or c += a b, in float32; `packed`: b is what `pack` made."""
+    if packed:
+        b = b.view(np.float32).reshape(a.shape[1], c.shape[1])
     if kind == "bf16":
         a, b = bf16(a), b if packed else bf16(b)
     with np.errstate(over="ignore", invalid="ignore"):

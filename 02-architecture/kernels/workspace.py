@@ -1,8 +1,8 @@
 """Memory that a training step uses again: large arrays come from free lists, not from the system.
 
-An array from `empty` goes back to its list when the last view of it dies, so the next step finds it
-there. Without this each step would ask the system for gigabytes and touch every page for the first time.
-What lies free is bounded: work whose sizes keep changing gives it back.
+An array from `empty` goes back to its list when the last view of it dies, so the next step finds it there; a
+smaller one may be lent it. Without this each step would ask the system for gigabytes and touch every page for
+the first time. What lies free is bounded: work whose sizes keep changing gives it back.
 """
 
 import math
@@ -51,13 +51,21 @@ class Workspace:
         try:
             buffer = home.pop()
         except IndexError:
-            buffer = self._new(_bucket(size))
+            buffer, home = self._lent(size) or (self._new(_bucket(size)), home)
         return np.asarray(_Block(buffer, home, shape, kind.str))
 
     @property
     def idle(self) -> int:
         """Bytes that lie free."""
         return sum(size * len(home) for size, home in list(self.free.items()))
+
+    def _lent(self, size: int) -> tuple[Buffer, list[Buffer]] | None:
+        """The smallest free buffer of more than `size` bytes, but not twice as many, and its list."""
+        fit = [room for room, home in self.free.items() if size < room < 2 * size and home]
+        if not fit:
+            return None
+        home = self.free[min(fit)]
+        return home.pop(), home
 
     def _new(self, size: int) -> Buffer:
         idle = self.idle

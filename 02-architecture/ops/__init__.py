@@ -9,7 +9,7 @@ from chronos.architecture.ops.basic import Add, Beside, Dropout, ScaleBy, Weight
 from chronos.architecture.ops.dsa import IndexLoss, SparseAttention
 from chronos.architecture.ops.evidence import Evidence
 from chronos.architecture.ops.kda import DecayGate, DeltaRule, GatedNorm, ShortConv, Strength
-from chronos.architecture.ops.linear import Embedding, Linear
+from chronos.architecture.ops.linear import ActiveLinear, Embedding, Linear
 from chronos.architecture.ops.loss import LinearCrossEntropy, Logistic
 from chronos.architecture.ops.norm import LayerNorm, QKNorm, RMSNorm, Rotary
 from chronos.architecture.ops.pointer import Pointer
@@ -20,6 +20,7 @@ from chronos.architecture.ops.stick import AsOf, Exp, StickRead
 from chronos.architecture.ops.words import WordVectors
 
 OPS = (
+    ActiveLinear,
     Add,
     AsOf,
     Attention,
@@ -68,6 +69,7 @@ OPS = (
 __all__ = [
     "GELU",
     "OPS",
+    "ActiveLinear",
     "Add",
     "AsOf",
     "Attention",

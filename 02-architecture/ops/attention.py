@@ -1,18 +1,24 @@
 """Attention over packed heads, in blocks of queries: no T×T array is kept from forward to backward.
 
 Backward computes the probabilities again from the log-sum-exp (Dao et al. 2022), so memory grows with T,
-not T². The block products are BLAS's on strided views: heads are never copied into another order.
+not T². The block products are BLAS's on strided views: heads are never copied into another order. With
+`amp()` a pass is one call of C, which does the same with products rounded to bf16.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from chronos import native
 from chronos.architecture import kernels
 from chronos.architecture.kernels.plain import visible_keys
 from chronos.architecture.kernels.workspace import empty, zeros
+from chronos.architecture.products import rounds
 from chronos.architecture.tape import Node, Op
 from chronos.console import ChronosError
+
+if native.available():
+    from chronos.native.attend import attend, attend_backward
 
 QUERY_BLOCK = 128  # at T = 256, the half-empty causal blocks cost a quarter instead of a half
 SCORE_FLOATS = 1 << 18  # scores worked on at once: 1 MiB, a core's L2 cache
@@ -35,7 +41,7 @@ class Attention(Op):
 
     `past` = (keys, values), each (B, S, H_kv·K) with S ≥ what lies before: attend to these instead of
     x's own keys and values (inference only). `lengths` (B,): valid keys a row; `offsets` (B,): position of
-    the first query. Saves x, o and the log-sum-exp (B, H, T).
+    the first query. Saves x, the log-sum-exp (B, H, T) and, where products are not rounded, o.
     """
 
     @staticmethod
@@ -43,6 +49,9 @@ class Attention(Op):
         ctx: Node, x: np.ndarray, *, heads: int, kv_heads: int, causal: bool,
         offsets: np.ndarray, lengths: np.ndarray, past: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> np.ndarray:  # fmt: skip
+        if past is None and rounds(x):
+            visible = visible_keys(offsets, lengths, 0, x.shape[1], causal)
+            return _rounded(ctx, np.ascontiguousarray(x), heads, kv_heads, visible)
         q, k, v = split_heads(x, heads, kv_heads)
         B, T, K = q.shape[0], q.shape[3], q.shape[4]
         if past is not None:
@@ -60,6 +69,8 @@ class Attention(Op):
 
     @staticmethod
     def backward(ctx: Node, grad: np.ndarray) -> tuple[np.ndarray]:
+        if "visible" in ctx.saved:
+            return (_rounded_backward(ctx, np.ascontiguousarray(grad)),)
         x, o, lse, (heads, kv_heads) = (ctx.saved[n] for n in ("x", "o", "lse", "heads"))
         q, k, v = split_heads(x, heads, kv_heads)
         B, H_kv, G, T, K = q.shape
@@ -77,6 +88,22 @@ class Attention(Op):
             np.matmul(dp, k_, out=dq[rows, :, :, cut])
             dk[rows, :, :, :S] += _over_groups(dp, q_)
         return (dx,)
+
+
+def _rounded(ctx: Node, x: np.ndarray, heads: int, kv_heads: int, visible: np.ndarray) -> np.ndarray:
+    B, T, K = *x.shape[:2], x.shape[2] // (heads + 2 * kv_heads)
+    visible = np.ascontiguousarray(visible, np.int64)
+    o, lse = empty((B, T, heads * K)), empty((B, heads, T))
+    attend(x, visible, heads, kv_heads, K**-0.5, o, lse)
+    ctx.saved.update(x=x, lse=lse, visible=visible, heads=(heads, kv_heads, K))
+    return o
+
+
+def _rounded_backward(ctx: Node, grad: np.ndarray) -> np.ndarray:
+    x, lse, visible, (heads, kv_heads, K) = (ctx.saved[n] for n in ("x", "lse", "visible", "heads"))
+    dx = empty(x.shape)
+    attend_backward(grad, x, lse, visible, heads, kv_heads, K**-0.5, dx)
+    return dx
 
 
 def _blocks(

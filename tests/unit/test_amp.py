@@ -12,6 +12,7 @@ from chronos import native
 from chronos.architecture import ops, products
 from chronos.architecture.products import amp
 from chronos.architecture.tape import Tensor, apply, backward
+from chronos.console import ChronosError
 from chronos.memory.config import ModelConfig
 from chronos.memory.model import Model
 from chronos.native.gemm_plain import bf16
@@ -76,6 +77,62 @@ def test_the_head_rounds_in_every_chunk(monkeypatch):
             scale = np.abs(expected).max()
             assert np.abs(ours - expected).max() < 2.0**-8 * scale  # the slopes, too, are rounded once
             assert np.abs(ours - float32).max() > 1e-6 * scale
+
+
+@needs_bf16
+def test_a_linear_layer_keeps_half_of_its_input_and_only_for_the_weights():
+    x, w, b, _ = linear()
+    with amp():
+        saved = apply(ops.Linear, x, w, b).creator.saved["x"]
+        assert isinstance(saved, native.PackedMatrix)
+        assert saved.nbytes == 2 * 18 * 96  # 18 rows, 70 columns in panels of 32
+        assert apply(ops.Linear, x, Tensor(w.data), b).creator.saved["x"] is None
+    assert np.shares_memory(apply(ops.Linear, x, w, b).creator.saved["x"], x.data)
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_linear_layer_of_no_rows(wanted):
+    _, w, b, _ = linear()
+    x = Tensor(np.zeros((2, 0, 70), np.float32), requires_grad=True)
+    with amp(wanted):
+        y = apply(ops.Linear, x, w, b)
+        backward(y, np.zeros((2, 0, 33), np.float32))
+    assert y.shape == (2, 0, 33) and x.grad.shape == (2, 0, 70)
+    assert not w.grad.any() and not b.grad.any()
+
+
+def attention(x: np.ndarray, g: np.ndarray, **more) -> tuple[np.ndarray, np.ndarray, dict]:
+    """Output, gradient of x, and what is saved between."""
+    tensor, B = Tensor(x, requires_grad=True), len(x)
+    where = {"offsets": np.zeros(B, int), "lengths": np.array([150, 97])} | more
+    y = apply(ops.Attention, tensor, heads=4, kv_heads=2, causal=True, **where)
+    saved = dict(y.creator.saved)
+    backward(y, g)
+    return y.data, tensor.grad, saved
+
+
+@needs_bf16
+def test_attention_rounds_too_and_keeps_less():
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 150, 128), (2, 150, 64)))
+    exact, slopes, _ = attention(x.astype(float), g.astype(float))
+    plain, _, kept = attention(x, g)
+    assert np.abs(plain - exact).max() < 1e-5 and "o" in kept
+    with amp():
+        found, ours, saved = attention(x, g)
+        twisted = attention(x.transpose(0, 2, 1).copy().transpose(0, 2, 1), g)
+        read = apply(
+            ops.Attention, Tensor(x), heads=4, kv_heads=2, causal=True, offsets=np.zeros(2, int),
+            lengths=np.array([150, 97]), past=(x[..., 64:96], x[..., 96:]),
+        )  # fmt: skip
+        with pytest.raises(ChronosError, match="visible keys"):
+            attention(x, g, lengths=np.array([150, 151]), offsets=np.array([0, 1]))
+    for one, other in ((found, exact), (ours, slopes)):
+        off = np.abs(one - other).max() / np.abs(other).max()
+        assert 2.0**-16 < off < 2.0**-6 and one.dtype == np.float32
+    assert np.array_equal(twisted[0], found) and np.array_equal(twisted[1], ours)
+    assert np.array_equal(read.data, plain)  # where keys are read from a cache nothing is trained
+    assert "o" not in saved
 
 
 @pytest.mark.parametrize("wide", [False, True])

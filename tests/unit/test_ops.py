@@ -7,6 +7,7 @@ import pytest
 
 from chronos.architecture import commands, gradcheck, ops
 from chronos.architecture.ops import attention, loss
+from chronos.architecture.products import amp
 from chronos.architecture.tape import Op, Tensor, apply, backward, no_grad
 from chronos.console import ChronosError
 
@@ -227,6 +228,26 @@ def test_values_pass_qk_norm_and_rotary_untouched():
         assert not np.allclose(y[..., :8], x[..., :8])
     lengths = [np.linalg.norm(a.reshape(2, 3, 4, 4), axis=-1) for a in (x, turned)]
     assert np.allclose(*lengths, rtol=1e-14)  # a turn keeps them
+
+
+@pytest.mark.parametrize("f", [ops.GELU, ops.ReLU2, ops.SwiGLU], ids=str)
+@pytest.mark.parametrize("wanted", [False, True])
+def test_an_activation_and_its_linear_layer_in_one_op_are_the_same_bits(f, wanted):
+    rng, found = np.random.default_rng(0), []
+    shapes = (2, 40, 66), (9, 33 if f is ops.SwiGLU else 66), 9
+    arrays = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    for both in (True, False):
+        x, w, b = (Tensor(a, requires_grad=True) for a in arrays)
+        with amp(wanted):
+            y = apply(ops.ActiveLinear, x, w, b, f=f) if both else apply(ops.Linear, apply(f, x), w, b)
+            if both:
+                assert set(y.creator.saved) == {"x", "w", "f"} and y.creator.saved["x"] is x.data
+            backward(y, np.ones(y.shape, np.float32))
+        found.append([y.data, x.grad, w.grad, b.grad])
+    assert all(np.array_equal(one, other) for one, other in zip(*found))
+    frozen = Tensor(arrays[1])
+    backward(apply(ops.ActiveLinear, Tensor(arrays[0], requires_grad=True), frozen, None, f=f))
+    assert frozen.grad is None
 
 
 @pytest.mark.parametrize("op", [ops.GELU, ops.SwiGLU, ops.RMSNorm, ops.LayerNorm, ops.Linear], ids=str)

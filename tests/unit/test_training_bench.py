@@ -66,6 +66,7 @@ def test_ratios_are_of_pairs_and_each_of_ours_beside_the_best(asked):
     tokens = 16 * 256 * 2
     assert [dict(zip(columns, row))["torch's best"] for row in rows] == ["compiled", "bf16, compiled"]
     assert dict(zip(columns, rows[1]))["tokens/s"] == tokens / 2.0
+    assert result["ours"]["peer"]["amp"]["rounds"] == [tokens / seconds for seconds in (1.5, 2.0, 2.5)]
     assert dict(zip(columns, rows[0]))["its tokens/s"] == tokens / 4.0
     assert dict(zip(columns, rows[1]))["memory ours/theirs"] == 0.5
 
