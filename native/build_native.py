@@ -18,13 +18,14 @@ C_FILES = (
     *("scan.c", "scan_avx2.c", "scan_avx512.c", "scan_portable.c", "plan.c"),
     *("back.c", "pack.c", "packed.c", "packed_avx2.c", "packed_avx512.c", "packed_portable.c"),
     *("quants_int4.c", "quants_k.c"),
-    *("gemm.c", "gemm_avx2.c", "gemm_avx512.c", "gemm_portable.c"),
+    *("gemm.c", "gemm_avx2.c", "gemm_avx512.c", "gemm_few_avx512.c", "gemm_portable.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
     *("fused.c", "fused_avx2.c", "fused_avx512.c", "fused_neon.c", "fused_portable.c"),
 )
 HEADERS = (
     "chronos_native.h",
     "gemm.h",
+    "gemm_avx512.h",
     "matmul_neon.h",
     "neon.h",
     "pairs.h",
