@@ -28,7 +28,7 @@ typedef struct {
     const gemm_kernels *kernels;
     int kind, add, stream, few, shallow;
     size_t m, n, k; /* of this block */
-    size_t block_rows, rows_at_once, tile_rows, task_rows, task_cols, row_tasks, col_tasks;
+    size_t block_rows, rows_at_once, tile_rows, pack_rows, task_rows, task_cols, row_tasks, col_tasks;
     gemm_source a_source, b_source;
     uint32_t *a, *b; /* b NULL: packed before */
     const uint32_t *b_packed;
@@ -125,8 +125,8 @@ static void pack_b(void *context, size_t i) {
 
 static void pack_a(void *context, size_t i) {
     const block *p = context;
-    size_t line = i * PACK_TILES * p->tile_rows;
-    p->kernels->pack[p->kind](from(p->a_source, line, 0), least(PACK_TILES * p->tile_rows, p->m - line), p->k,
+    size_t line = i * p->pack_rows;
+    p->kernels->pack[p->kind](from(p->a_source, line, 0), least(p->pack_rows, p->m - line), p->k,
                               p->tile_rows, 0, p->a + line * gemm_units(p->kind, p->k));
 }
 
@@ -201,7 +201,8 @@ static void run_few(block *p) {
     size_t threads = (size_t)chronos_threads();
     p->task_cols = up(up(p->n, threads > 1 ? 4 * threads : 1), FEW_COLS) * FEW_COLS;
     p->col_tasks = up(p->n, p->task_cols);
-    pack_a(p, 0);
+    p->pack_rows = p->tile_rows;
+    run(pack_a, p, up(p->m, p->pack_rows), p->m * p->k);
     run(multiply_few, p, p->col_tasks, p->n * p->k);
 }
 
@@ -221,7 +222,8 @@ static void multiply_rows(block *p) {
         return;
     }
     plan(p);
-    run(pack_a, p, up(p->m, PACK_TILES * p->tile_rows), p->m * p->k);
+    p->pack_rows = PACK_TILES * p->tile_rows;
+    run(pack_a, p, up(p->m, p->pack_rows), p->m * p->k);
     pool_run(multiply, p, p->row_tasks * p->col_tasks);
 }
 

@@ -137,7 +137,9 @@ def _matmul(kind: str, a: np.ndarray, b: object, out: np.ndarray | None, add: bo
     return out
 
 
-def _check_out(out: np.ndarray, shape: tuple[int, int], where: str, inputs: tuple[np.ndarray, ...]) -> None:
+def _check_out(
+    out: np.ndarray, shape: tuple[int, int], where: str, inputs: tuple[np.ndarray, np.ndarray]
+) -> None:
     """C writes whole rows of `out`, wherever they are, while it still reads the inputs."""
     if not isinstance(out, np.ndarray) or out.dtype != np.float32 or out.shape != shape:
         got = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
@@ -148,7 +150,7 @@ def _check_out(out: np.ndarray, shape: tuple[int, int], where: str, inputs: tupl
     if not (out.flags.writeable and (lies or not out.size)):
         got = f"strides {out.strides}, writeable {out.flags.writeable}"
         raise ChronosError("out must be writeable, its rows contiguous", where=where, got=got)
-    if any(np.may_share_memory(out, one) for one in inputs):
+    if np.may_share_memory(out, inputs[0]) or np.may_share_memory(out, inputs[1]):
         raise ChronosError("out overlaps a or b", where=where, mend="write to another array")
 
 
