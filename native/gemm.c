@@ -2,7 +2,8 @@
  * No arithmetic here: that is in gemm_portable.c and a file for each further ISA.
  *
  * Goto and van de Geijn (2008): for a block of K and of columns, b is packed once, for all; then, for some
- * rows, a; then tasks, each some tiles of a that stay in the second-level cache by some panels of b. */
+ * rows, a; then tasks, each some tiles of a that stay in the second-level cache by some panels of b. Where few
+ * rows meet b as it is, or where K is small, packing is most of the work: there each task packs its own part. */
 #define _POSIX_C_SOURCE 200809L
 #include "gemm.h"
 
@@ -19,7 +20,7 @@ enum {
     STREAM = 4 << 20, /* floats of c from which on it goes past the caches: 16 MiB */
     PACK_TILES = 16, PACK_COLS = 8 * B_WIDTH, /* packed by a task */
     SHALLOW = 32, /* k up to which a task packs its own rows of a: packing and waiting for c are most of it */
-    SHALLOW_ROWS = 96, SHALLOW_TILE = 6, SHALLOW_UNITS = 8 << 10, /* rows of a task and tile; of b, 32 KiB */
+    SHALLOW_ROWS = 96, SHALLOW_TILE = 4, SHALLOW_UNITS = 8 << 10, /* rows of a task and tile; of b, 32 KiB */
     FEW_COLS = 4 * B_WIDTH, /* of a task, at least */
     GRAIN = 1 << 19, /* units of b times (rows + 8) worth handing out: some 6 microseconds */
 };

@@ -122,8 +122,12 @@ INLINE void tile(cut way, int rows, const gemm_part *p, const place *at, piece *
             }
             end_step(way, &q, r);
         } else
-            EACH for (int part = 0; part < PARTS; part++)
+            EACH for (int part = 0; part < PARTS; part++) {
+                if (way == TURNED && q.left) /* in time for the step after this */
+                    for (int i = 4 * part; i < 4 * part + 4; i++)
+                        ask((uintptr_t)(q.from + i * q.stride));
                 unit(rows, a + part * rows, b + part * B_WIDTH, sum);
+            }
     for (; u < units; u++, a += rows, b += B_WIDTH)
         unit(rows, a, b, sum);
     *next = q;
