@@ -39,6 +39,15 @@ INLINE void pack_part(cut way, int part, piece *q, __m512 r[CHUNK]) {
     }
 }
 
+/* Asks for what such a part is to read: of the next step, or of the second after it. */
+INLINE void ask_part(cut way, int part, const piece *q) {
+    for (int i = 0; i < 4; i++)
+        if (way == TURNED)
+            ask((uintptr_t)q->from + (4 * part + i) * q->stride * sizeof(float));
+        else if (way == TALL)
+            ask((uintptr_t)(q->from + part * B_WIDTH) + i % 2 * LINE + (4 + i / 2) * q->stride * sizeof(float));
+}
+
 INLINE void end_step(cut way, piece *q, const __m512 r[CHUNK]) {
     q->left--;
     if (way == TURNED) { /* all k of 16 lines, then of the others: a cache has no place for 32 that are a
@@ -123,9 +132,8 @@ INLINE void tile(cut way, int rows, const gemm_part *p, const place *at, piece *
             end_step(way, &q, r);
         } else
             EACH for (int part = 0; part < PARTS; part++) {
-                if (way == TURNED && q.left) /* in time for the step after this */
-                    for (int i = 4 * part; i < 4 * part + 4; i++)
-                        ask((uintptr_t)(q.from + i * q.stride));
+                if (q.left)
+                    ask_part(way, part, &q);
                 unit(rows, a + part * rows, b + part * B_WIDTH, sum);
             }
     for (; u < units; u++, a += rows, b += B_WIDTH)
