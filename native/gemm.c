@@ -3,7 +3,7 @@
  *
  * Goto and van de Geijn (2008): for a block of K and of columns, b is packed once, for all; then, for some
  * rows, a; then tasks, each some tiles of a that stay in the second-level cache by some panels of b. Where few
- * rows meet b as it is, or where K is small, packing is most of the work: there each task packs its own part. */
+ * rows meet b as it is, or where K is small, packing is most of the work: each task packs its own part. */
 #define _POSIX_C_SOURCE 200809L
 #include "gemm.h"
 

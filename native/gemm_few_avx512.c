@@ -16,8 +16,8 @@ typedef enum { TURNED, FLAT, TALL } cut;
 #define COLS_OF(way) (size_t)(way == TURNED ? B_WIDTH : MOST_COLS)
 #define UNITS_OF(way) (size_t)(way == FLAT ? MOST_UNITS / 2 : MOST_UNITS)
 
-/* A piece of b on its way into `panels`: what the next of `left` steps reads and writes. A step makes 8 units of
- * half a panel where k is contiguous, and else one unit of all columns. */
+/* A piece of b on its way into `panels`: what the next of `left` steps reads and writes. A step makes 8 units
+ * of half a panel where k is contiguous, and else one unit of all columns. */
 typedef struct {
     const float *from;
     uint32_t *to;

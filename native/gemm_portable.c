@@ -62,4 +62,5 @@ static inline void multiply(int kind, const gemm_part *p) {
 static void part_f32(const gemm_part *p) { multiply(GEMM_F32, p); }
 void gemm_part_bf16(const gemm_part *p) { multiply(GEMM_BF16, p); }
 
-const gemm_kernels gemm_portable = {{gemm_pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, {NULL, NULL}, 0};
+const gemm_kernels gemm_portable = {
+    {gemm_pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, {NULL, NULL}, 0};
