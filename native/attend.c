@@ -56,7 +56,7 @@ static void multiply(const attend *a, const uint32_t *left, size_t rows, const u
                      size_t depth, size_t cols, float *c, size_t ldc, int add) {
     gemm_part part = {.a = left, .rows = rows, .tile_rows = tile_rows(rows), .ldc = ldc, .add = add};
     size_t units = gemm_units(a->kind, deep);
-    part.units = gemm_units(a->kind, depth);
+    part.units = gemm_units(a->kind, depth), part.a_width = part.tile_rows;
     size_t at_once = part.units == units ? cols : B_WIDTH; /* else panels do not lie side by side */
     for (size_t j = 0; j < cols; j += at_once) {
         part.b = right + j * units;

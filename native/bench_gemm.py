@@ -1,10 +1,11 @@
 """How fast float products are, beside PyTorch's in bf16 and NumPy's in float32, in one run.
 
 The three products of a linear layer in bf16, with weights packed once or not, and few rows in float32, on one
-thread and on all. Results go into arrays that exist already, as in a training step; our inputs are float32,
-PyTorch's are bf16 before the clock starts. Its gradient of weights is bf16; it is also timed as its autocast
-leaves it, in float32, and added to what is there. Run `python native/bench_gemm.py --peer torch` (a minute);
-`--save FILE` also writes the figures as JSON, `--show FILE` prints saved ones.
+thread and on all. Results go into arrays that exist already, as in a training step, and every array begins on
+a cache line, as PyTorch's do; our inputs are float32, PyTorch's bf16 before the clock starts. Its gradient of
+weights is bf16; it is also timed as its autocast leaves it, in float32, and added to what is there. Run
+`python native/bench_gemm.py --peer torch` (a minute); `--save FILE` also writes the figures as JSON, `--show
+FILE` prints saved ones.
 """
 
 import argparse
@@ -29,6 +30,7 @@ PEERS = ("torch",)
 LARGE = ((1024, 1024, 1024), (4096, 512, 2048), (64, 512, 1536))  # rows, inputs, outputs
 FEW = tuple((rows, 512, 1536) for rows in (32, 16, 8, 4, 2, 1))
 LINE = 64
+REST = 0.03  # seconds after a peer's turn on several threads, which go on spinning on the cores
 
 Runs = dict[str, Callable[[], Any]]
 
@@ -48,7 +50,7 @@ def bench(peer: str | None = None) -> dict:
         with threadpool_limits(count, "blas"):
             for shape in LARGE + FEW:
                 name = f"{'x'.join(map(str, shape))}, {count} thread{'s' * (count > 1)}"
-                _compare(shape, torch, name, result)
+                _compare(shape, torch, name, REST if count > 1 else 0.0, result)
     native.set_threads(before)
     return result
 
@@ -66,23 +68,25 @@ def _torch(peer: str | None) -> Any:
 
 
 def _placed(shape: tuple[int, int]) -> np.ndarray:
-    """Zeros that begin on a cache line, as a training step's arrays do."""
+    """Zeros that begin on a cache line."""
     room = np.zeros(4 * shape[0] * shape[1] + LINE, np.uint8)
     start = -room.ctypes.data % LINE
     return room[start : start + 4 * shape[0] * shape[1]].view(np.float32).reshape(shape)
 
 
-def _compare(shape: tuple[int, int, int], torch: Any, name: str, result: dict) -> None:
+def _compare(shape: tuple[int, int, int], torch: Any, name: str, rest: float, result: dict) -> None:
     """Time all products of one shape in turn and add their figures to `result`."""
     rows, inputs, outputs = shape
     rng = np.random.default_rng(0)
     shapes = ((rows, inputs), (outputs, inputs), (rows, outputs))
-    x, w, g = (rng.standard_normal(s, np.float32) for s in shapes)
+    x, w, g = (_placed(s) for s in shapes)
+    for a in (x, w, g):
+        rng.standard_normal(out=a, dtype=np.float32)
     ours, theirs = _ours(x, w, g), _torch_runs(torch, x, w, g) if torch else {}
     if rows <= 32:
         y = _placed(g.shape)
         theirs["numpy float32"] = lambda: np.matmul(x, w.T, out=y)
-    seconds = bench_native.interleaved({**ours, **theirs})
+    seconds = bench_native.interleaved({**ours, **theirs}, rests=dict.fromkeys(theirs, rest))
     speed = {run: round(2 * rows * inputs * outputs / s / 1e9, 1) for run, s in seconds.items()}
     result["ours"][name] = {run: speed[run] for run in ours}
     result["peers"][name] = {run: speed[run] for run in theirs}

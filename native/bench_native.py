@@ -191,6 +191,12 @@ def _ways(turns: dict, key: tuple[str, str]) -> list:
     return [other for other in turns if other[0] == key[0] != "ours"]
 
 
+def _seconds(run: Callable) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
 def interleaved(
     runs: Mapping[Any, Callable],
     seconds: float | None = None,
@@ -204,10 +210,8 @@ def interleaved(
     """
     inner = {}
     for name, run in runs.items():
-        run()
-        start = time.perf_counter()
-        run()
-        inner[name] = max(1, int(TURN / (time.perf_counter() - start)))
+        once = min(_seconds(run) for _ in range(WARM))  # a first call may wait for threads that sleep
+        inner[name] = max(1, int(TURN / once))
     times: dict[Any, list[float]] = {name: [] for name in runs}
     end = time.perf_counter() + (SECONDS if seconds is None else seconds)
     order = list(runs)

@@ -19,7 +19,7 @@ C_FILES = (
     *("back.c", "pack.c", "packed.c", "packed_avx2.c", "packed_avx512.c", "packed_bf16.c"),
     *("packed_portable.c", "quants_int4.c", "quants_k.c"),
     "attend.c",
-    *("gemm.c", "gemm_avx2.c", "gemm_avx512.c", "gemm_portable.c"),
+    *("gemm.c", "gemm_avx2.c", "gemm_avx512.c", "gemm_few_avx512.c", "gemm_portable.c"),
     *("count.c", "cut.c", "encode.c", "learn.c", "merge.c", "pairs.c"),
     *("fused.c", "fused_avx2.c", "fused_avx512.c", "fused_neon.c", "fused_portable.c"),
 )
@@ -27,6 +27,7 @@ HEADERS = (
     "attend.h",
     "chronos_native.h",
     "gemm.h",
+    "gemm_avx512.h",
     "matmul_neon.h",
     "neon.h",
     "pairs.h",

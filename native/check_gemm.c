@@ -106,6 +106,10 @@ static void check_sizes(int kind) {
                 }
     check((problem){.kind = kind, .m = 20, .n = 40, .k = 2 * K_BLOCK + 1, .add = 1, .b_turned = 1});
     check((problem){.kind = kind, .m = 300, .n = 70, .k = 40, .a_turned = 1, .gap = 5});
+    check((problem){.kind = kind, .m = 210, .n = 300, .k = 31, .a_turned = 1, .gap = 5});
+    check((problem){.kind = kind, .m = 64, .n = 140, .k = 300, .b_turned = 1, .gap = 5});
+    check((problem){.kind = kind, .m = 64, .n = 300, .k = 300, .add = 1});
+    check((problem){.kind = kind, .m = 9, .n = 160, .k = 269});
     check((problem){.kind = kind, .m = 2, .n = 2100, .k = K_BLOCK + 3});
 }
 

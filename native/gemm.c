@@ -2,7 +2,8 @@
  * No arithmetic here: that is in gemm_portable.c and a file for each further ISA.
  *
  * Goto and van de Geijn (2008): for a block of K and of columns, b is packed once, for all; then, for some
- * rows, a; then tasks, each some tiles of a that stay in the second-level cache by some panels of b. */
+ * rows, a; then tasks, each some tiles of a that stay in the second-level cache by some panels of b. Where few
+ * rows meet b as it is, or where K is small, packing is most of the work: each task packs its own part. */
 #define _POSIX_C_SOURCE 200809L
 #include "gemm.h"
 
@@ -18,14 +19,17 @@ enum {
     TASK_COLS = 256,
     STREAM = 4 << 20, /* floats of c from which on it goes past the caches: 16 MiB */
     PACK_TILES = 16, PACK_COLS = 8 * B_WIDTH, /* packed by a task */
+    SHALLOW = 32, /* k up to which a task packs its own rows of a: packing and waiting for c are most of it */
+    SHALLOW_ROWS = 96, SHALLOW_TILE = 4, SHALLOW_UNITS = 8 << 10, /* rows of a task and tile; of b, 32 KiB */
+    FEW_COLS = 4 * B_WIDTH, /* of a task, at least */
     GRAIN = 1 << 19, /* units of b times (rows + 8) worth handing out: some 6 microseconds */
 };
 
 typedef struct {
     const gemm_kernels *kernels;
-    int kind, add, stream;
+    int kind, add, stream, few, shallow;
     size_t m, n, k; /* of this block */
-    size_t block_rows, rows_at_once, tile_rows, task_rows, task_cols, row_tasks, col_tasks;
+    size_t block_rows, rows_at_once, tile_rows, pack_rows, task_rows, task_cols, row_tasks, col_tasks;
     gemm_source a_source, b_source;
     uint32_t *a, *b; /* b NULL: packed before */
     const uint32_t *b_packed;
@@ -122,13 +126,12 @@ static void pack_b(void *context, size_t i) {
 
 static void pack_a(void *context, size_t i) {
     const block *p = context;
-    size_t line = i * PACK_TILES * p->tile_rows;
-    p->kernels->pack[p->kind](from(p->a_source, line, 0), least(PACK_TILES * p->tile_rows, p->m - line), p->k,
+    size_t line = i * p->pack_rows;
+    p->kernels->pack[p->kind](from(p->a_source, line, 0), least(p->pack_rows, p->m - line), p->k,
                               p->tile_rows, 0, p->a + line * gemm_units(p->kind, p->k));
 }
 
-static void multiply(void *context, size_t task) {
-    const block *p = context;
+static gemm_part part_of(const block *p, size_t task) {
     size_t row = task / p->col_tasks * p->task_rows, col = task % p->col_tasks * p->task_cols;
     size_t units = gemm_units(p->kind, p->k);
     gemm_part part = {.units = units, .tile_rows = p->tile_rows, .ldc = p->ldc, .add = p->add};
@@ -136,9 +139,33 @@ static void multiply(void *context, size_t task) {
     part.rows = least(p->task_rows, p->m - row);
     part.cols = least(p->task_cols, p->n - col);
     part.a = p->a + row * units;
-    part.b = p->b_packed + col * units;
+    part.a_width = p->tile_rows;
+    part.b = p->b_packed ? p->b_packed + col * units : NULL;
     part.c = p->c + row * p->ldc + col;
+    return part;
+}
+
+static void multiply(void *context, size_t task) {
+    const block *p = context;
+    gemm_part part = part_of(p, task);
     p->kernels->part[p->kind](&part);
+}
+
+static void multiply_shallow(void *context, size_t task) {
+    const block *p = context;
+    _Alignas(LINE) uint32_t a[SHALLOW_ROWS * SHALLOW];
+    gemm_part part = part_of(p, task);
+    gemm_source rows = from(p->a_source, task / p->col_tasks * p->task_rows, 0);
+    p->kernels->pack[p->kind](rows, part.rows, p->k, SHALLOW_ROWS, 0, a);
+    part.a = a;
+    part.a_width = SHALLOW_ROWS;
+    p->kernels->part[p->kind](&part);
+}
+
+static void multiply_few(void *context, size_t task) {
+    const block *p = context;
+    gemm_part part = part_of(p, task);
+    p->kernels->few[p->kind](&part, from(p->b_source, task * p->task_cols, 0), p->k);
 }
 
 /* Tasks of nearly equal size, whole tiles by whole panels; few rows leave only columns to share out. */
@@ -168,9 +195,36 @@ static void run(pool_task *task, block *p, size_t tasks, size_t work) {
             task(p, i);
 }
 
+/* Few rows: the columns alone are shared out, and each task packs its own. */
+static void run_few(block *p) {
+    p->tile_rows = up(p->m, up(p->m, FEW_TILE));
+    p->task_rows = p->m;
+    size_t threads = (size_t)chronos_threads();
+    p->task_cols = up(up(p->n, threads > 1 ? 4 * threads : 1), FEW_COLS) * FEW_COLS;
+    p->col_tasks = up(p->n, p->task_cols);
+    p->pack_rows = p->tile_rows;
+    run(pack_a, p, up(p->m, p->pack_rows), p->m * p->k);
+    run(multiply_few, p, p->col_tasks, p->n * p->k);
+}
+
+/* Tasks of whole rows of c, if b fits the first-level cache: c is written in its order. */
+static void run_shallow(block *p) {
+    p->tile_rows = SHALLOW_TILE;
+    p->task_rows = SHALLOW_ROWS;
+    p->task_cols = SHALLOW_UNITS / gemm_units(p->kind, p->k) / B_WIDTH * B_WIDTH;
+    p->row_tasks = up(p->m, p->task_rows);
+    p->col_tasks = up(p->n, p->task_cols);
+    run(multiply_shallow, p, p->row_tasks * p->col_tasks, p->m * p->n);
+}
+
 static void multiply_rows(block *p) {
+    if (p->shallow) {
+        run_shallow(p);
+        return;
+    }
     plan(p);
-    run(pack_a, p, up(p->m, PACK_TILES * p->tile_rows), p->m * p->k);
+    p->pack_rows = PACK_TILES * p->tile_rows;
+    run(pack_a, p, up(p->m, p->pack_rows), p->m * p->k);
     pool_run(multiply, p, p->row_tasks * p->col_tasks);
 }
 
@@ -178,6 +232,11 @@ static void multiply_rows(block *p) {
 static void multiply_block(block p, size_t m) {
     gemm_source a = p.a_source;
     float *c = p.c;
+    p.m = m;
+    if (p.few) {
+        run_few(&p);
+        return;
+    }
     if (p.b) {
         run(pack_b, &p, up(p.n, PACK_COLS), p.n * p.k);
         p.b_packed = p.b;
@@ -214,16 +273,18 @@ int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t 
     if (m == 0 || n == 0)
         return CHRONOS_OK;
     size_t deep = gemm_units(kind, least(k, K_BLOCK)) + !k;
-    size_t cols_at_once = packed ? n : least(n, B_UNITS / deep / B_WIDTH * B_WIDTH);
     block p = {.kernels = gemm_chosen(), .kind = kind, .add = add, .ldc = ldc};
+    p.few = !packed && k && m <= FEW_ROWS && p.kernels->few[kind];
+    p.shallow = !p.few && k && k <= SHALLOW && m > A_WIDTH;
+    size_t cols_at_once = packed || p.few ? n : least(n, B_UNITS / deep / B_WIDTH * B_WIDTH);
     p.stream = n >= STREAM / m && ldc % (LINE / sizeof *c) == 0 && (uintptr_t)c % LINE == 0;
     p.block_rows = rows_of_block(kind, least(k, K_BLOCK), a_col != 1);
-    p.rows_at_once = least(m, p.block_rows * (size_t)chronos_threads());
-    size_t b_room = packed ? 0 : up(cols_at_once, B_WIDTH) * B_WIDTH * deep;
-    uint32_t *room = gemm_take_room((b_room + p.rows_at_once * deep) * sizeof(uint32_t));
+    p.rows_at_once = p.few || p.shallow ? m : least(m, p.block_rows * (size_t)chronos_threads());
+    size_t b_room = packed || p.few ? 0 : up(cols_at_once, B_WIDTH) * B_WIDTH * deep;
+    uint32_t *room = gemm_take_room((b_room + (p.shallow ? 0 : p.rows_at_once * deep)) * sizeof(uint32_t));
     if (!room)
         return CHRONOS_NO_MEMORY;
-    p.b = packed ? NULL : room;
+    p.b = b_room ? room : NULL;
     p.a = room + b_room;
     size_t at = 0;
     do { /* once for k = 0, too: c is to be zero */

@@ -23,23 +23,27 @@ typedef struct {
 } gemm_source;
 
 /* Some tiles of a by some panels of b for one block of K: c[i * ldc + j] for i < rows, j < cols is set, or
- * with `add` added to. Each tile has tile_rows rows, the last what is left. `stream`: c is too large to be
- * read again soon, and each of its rows begins on a cache line. */
+ * with `add` added to. Each tile has tile_rows rows, the last what is left; a_width rows, one tile or several,
+ * lie side by side. `stream`: c is too large to be read again soon, and its rows begin on cache lines. */
 typedef struct {
     const uint32_t *a, *b;
     float *c;
-    size_t rows, cols, units, tile_rows, ldc;
+    size_t rows, cols, units, tile_rows, a_width, ldc;
     int add, stream;
 } gemm_part;
 
 /* pack: `lines` lines of k values from src -> panels of `width` lines, the last of as many as are left or,
  * with `pad`, of zeros for what is missing. part: see above; how an element is summed depends on K alone, so
- * results are the same for every number of threads and whatever the other rows and columns are. */
+ * results are the same for every number of threads and whatever the other rows and columns are.
+ * few: the same for at most FEW_ROWS rows, in tiles of FEW_TILE at most, by b as it is; p->b is not used. */
+enum { FEW_ROWS = 64, FEW_TILE = 11 };
 typedef void gemm_pack_fn(gemm_source src, size_t lines, size_t k, size_t width, int pad, uint32_t *panels);
 typedef void gemm_part_fn(const gemm_part *p);
+typedef void gemm_few_fn(const gemm_part *p, gemm_source b, size_t k);
 typedef struct {
     gemm_pack_fn *pack[2]; /* by GEMM_F32, GEMM_BF16 */
     gemm_part_fn *part[2];
+    gemm_few_fn *few[2]; /* NULL where packing all of b first is no slower */
     int bf16; /* whether instructions made for bf16 multiply it */
 } gemm_kernels;
 
@@ -77,6 +81,13 @@ int chronos_gemm(int kind, size_t m, size_t n, size_t k, const float *a, size_t 
                  int add);
 
 static inline size_t gemm_units(int kind, size_t k) { return kind == GEMM_BF16 ? (k + 1) / 2 : k; }
+
+/* The tile from row i on; *width: how far its units are apart. */
+static inline const uint32_t *gemm_tile(const gemm_part *p, size_t i, size_t *width) {
+    size_t start = p->a_width == p->tile_rows ? i : i / p->a_width * p->a_width, left = p->rows - start;
+    *width = left < p->a_width ? left : p->a_width;
+    return p->a + start * p->units + (i - start);
+}
 
 /* float32 to bf16, to nearest, ties to even; below 2^-126 zero, as processors have it; a NaN stays one. */
 static inline uint32_t bf16_of_float(float f) {

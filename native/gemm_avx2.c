@@ -18,7 +18,7 @@
 
 enum { LANES = 8, MAX_ROWS = 6, MAX_SUMS = 12 };
 
-/* `rows` rows of a tile, which is `width` wide, by `vecs` vectors of a panel; rows and vecs are constants
+/* `rows` rows of a tile, its units `width` apart, by `vecs` vectors of a panel; rows and vecs are constants
  * where this is inlined. */
 INLINE void strip(int rows, int vecs, const gemm_part *p, const float *a, size_t width, const float *b,
                   float *c, size_t cols) {
@@ -41,10 +41,11 @@ INLINE void strip(int rows, int vecs, const gemm_part *p, const float *a, size_t
 }
 
 /* A whole tile of `rows` rows by one panel. */
-INLINE void tile(const gemm_part *p, size_t rows, const float *a, const float *b, float *c, size_t cols) {
+INLINE void tile(const gemm_part *p, size_t rows, const float *a, size_t width, const float *b, float *c,
+                 size_t cols) {
 #define ROWS(n)                                                                                     \
     case n:                                                                                         \
-        strip(n, n <= 3 ? 4 : 2, p, a + i, rows, b + v, c + i * p->ldc + v, cols - v);              \
+        strip(n, n <= 3 ? 4 : 2, p, a + i, width, b + v, c + i * p->ldc + v, cols - v);              \
         break;
     for (size_t i = 0, some; i < rows; i += some) {
         some = rows - i < MAX_ROWS ? rows - i : MAX_ROWS;
@@ -60,11 +61,12 @@ INLINE void tile(const gemm_part *p, size_t rows, const float *a, const float *b
 AVX2 static void part_f32(const gemm_part *p) {
     for (size_t j = 0; j < p->cols; j += B_WIDTH)
         for (size_t i = 0; i < p->rows; i += p->tile_rows) {
-            size_t rows = p->rows - i < p->tile_rows ? p->rows - i : p->tile_rows;
-            const float *a = (const float *)(p->a + i * p->units), *b = (const float *)(p->b + j * p->units);
-            tile(p, rows, a, b, p->c + i * p->ldc + j, p->cols - j);
+            size_t rows = p->rows - i < p->tile_rows ? p->rows - i : p->tile_rows, width;
+            const float *a = (const float *)gemm_tile(p, i, &width);
+            const float *b = (const float *)(p->b + j * p->units);
+            tile(p, rows, a, width, b, p->c + i * p->ldc + j, p->cols - j);
         }
 }
 
-const gemm_kernels gemm_avx2 = {{gemm_pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, 0};
+const gemm_kernels gemm_avx2 = {{gemm_pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, {NULL, NULL}, 0};
 #endif

@@ -6,21 +6,10 @@
 #include "gemm.h"
 
 #ifdef GEMM_AVX512
-#include <immintrin.h>
+#include "gemm_avx512.h"
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
-#define INLINE AVX512 static inline __attribute__((always_inline))
-
-#ifdef __clang__
-#define EACH _Pragma("unroll")
-#else
-#define EACH _Pragma("GCC unroll 28")
-#endif
-
-enum { LINE = 64, LANES = 16, MAX_SUMS = 28, AHEAD = 64 /* floats to ask for early */ };
-enum { FIRST_LEVEL = 6 << 10 /* units, 24 KiB */, FEW_UNITS = 4 };
-
-INLINE __mmask16 first(size_t n) { return n < LANES ? (__mmask16)((1u << n) - 1) : 0xffff; }
+enum { AHEAD = 64 /* floats to ask for early */ };
+enum { FIRST_LEVEL = 8 << 10 /* units, 32 KiB */, FEW_UNITS = 16 };
 
 /* rows[i][j] -> rows[j][i], 32 bits each. */
 INLINE void transpose(__m512 r[LANES]) {
@@ -45,8 +34,6 @@ INLINE void transpose(__m512 r[LANES]) {
     }
 }
 
-INLINE __m512 pairs(__m512 low, __m512 high) { return (__m512)_mm512_cvtne2ps_pbh(high, low); }
-
 /* Sixteen units of one line, k contiguous, of which `left` values are there. */
 INLINE __m512 line_units(int kind, const float *x, size_t left) {
     if (kind == GEMM_F32)
@@ -57,8 +44,6 @@ INLINE __m512 line_units(int kind, const float *x, size_t left) {
     return pairs(low, _mm512_maskz_loadu_ps(first(left - LANES), x + LANES));
 }
 
-INLINE void ask(uintptr_t address) { _mm_prefetch((const char *)address, _MM_HINT_T0); }
-
 /* k contiguous: squares of 16 lines, of which some are there, by 16 units are turned. */
 INLINE void pack_lines(int kind, gemm_source s, size_t there, size_t k, size_t width, __mmask16 place,
                        uint32_t *panel) {
@@ -66,6 +51,11 @@ INLINE void pack_lines(int kind, gemm_source s, size_t there, size_t k, size_t w
     for (size_t u = 0; u < units; u += LANES) {
         const float *x = s.data + u / LANES * step;
         size_t left = k - u / LANES * step;
+        if (kind == GEMM_BF16 && width == B_WIDTH && there >= LANES && left >= step) {
+            turn(x, s.line_stride, panel + u * B_WIDTH);
+            turn(x + step / 2, s.line_stride, panel + (u + CHUNK) * B_WIDTH);
+            continue;
+        }
         __m512 r[LANES];
         for (size_t i = 0; i < LANES; i++) {
             r[i] = i < there ? line_units(kind, x + i * s.line_stride, left) : _mm512_setzero_ps();
@@ -84,9 +74,7 @@ INLINE void pack_lines(int kind, gemm_source s, size_t there, size_t k, size_t w
  * row, so that src is read in its order. */
 INLINE void pack_rows(int kind, gemm_source s, size_t lines, size_t k, size_t width, int pad,
                       uint32_t *panels) {
-    static const uint16_t zip[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                     8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    __m512i order = _mm512_loadu_si512(zip);
+    __m512i order = zip_order();
     size_t units = gemm_units(kind, k), step = kind == GEMM_BF16 ? 2 : 1;
     for (size_t u = 0; u < units; u++) {
         const float *row = s.data + u * step * s.k_stride;
@@ -107,7 +95,7 @@ INLINE void pack_rows(int kind, gemm_source s, size_t lines, size_t k, size_t wi
                     __m512 next = _mm512_setzero_ps();
                     if (odd)
                         next = _mm512_maskz_loadu_ps(there & place, x + s.k_stride);
-                    v = (__m512)_mm512_permutexvar_epi16(order, (__m512i)pairs(v, next));
+                    v = zip(order, v, next);
                 }
                 _mm512_mask_storeu_ps(to + l, place, v);
             }
@@ -134,51 +122,15 @@ AVX512 static void pack_f32(gemm_source s, size_t lines, size_t k, size_t width,
     pack(GEMM_F32, s, lines, k, width, pad, panels);
 }
 
-AVX512 static void pack_bf16(gemm_source s, size_t lines, size_t k, size_t width, int pad, uint32_t *panels) {
+AVX512 void gemm_pack_avx512_bf16(gemm_source s, size_t lines, size_t k, size_t width, int pad,
+                                  uint32_t *panels) {
     pack(GEMM_BF16, s, lines, k, width, pad, panels);
 }
 
-INLINE __m512 add_product(int kind, __m512 sum, __m512 a, __m512 b) {
-    return kind == GEMM_F32 ? _mm512_fmadd_ps(a, b, sum) : _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
-}
-
-/* The sums of a tile to c. All loops over sums are unrolled, or the compiler keeps sums in memory. */
-INLINE void store(int rows, int vecs, const gemm_part *p, const __m512 *sum, float *c) {
-    size_t ldc = p->ldc;
-    if (p->stream) {
-        EACH for (int i = 0; i < rows; i++)
-            EACH for (int v = 0; v < vecs; v++)
-                _mm512_stream_ps(c + i * ldc + v * LANES, sum[i * vecs + v]);
-    } else if (p->add) {
-        EACH for (int i = 0; i < rows; i++)
-            EACH for (int v = 0; v < vecs; v++) {
-                float *y = c + i * ldc + v * LANES;
-                _mm512_storeu_ps(y, _mm512_add_ps(sum[i * vecs + v], _mm512_loadu_ps(y)));
-            }
-    } else {
-        EACH for (int i = 0; i < rows; i++)
-            EACH for (int v = 0; v < vecs; v++)
-                _mm512_storeu_ps(c + i * ldc + v * LANES, sum[i * vecs + v]);
-    }
-}
-
-/* The same for the last columns, with masks, which are slower. */
-INLINE void store_some(int rows, int vecs, const gemm_part *p, const __m512 *sum, float *c, size_t cols) {
-    size_t ldc = p->ldc;
-    EACH for (int v = 0; v < vecs; v++) {
-        __mmask16 there = first(cols > (size_t)v * LANES ? cols - v * LANES : 0);
-        __mmask16 before = p->add ? there : 0;
-        EACH for (int i = 0; i < rows; i++) {
-            float *y = c + i * ldc + v * LANES;
-            __m512 x = _mm512_add_ps(sum[i * vecs + v], _mm512_maskz_loadu_ps(before, y));
-            _mm512_mask_storeu_ps(y, there, x);
-        }
-    }
-}
-
-/* One tile of a by vecs / 2 panels of b; rows and vecs are constants where this is inlined. */
-INLINE void tile(int kind, int rows, int vecs, const gemm_part *p, const uint32_t *a, const uint32_t *b,
-                 float *c, size_t cols) {
+/* One tile of a, its units `width` apart, by vecs / 2 panels of b; rows and vecs are constants where this is
+ * inlined. */
+INLINE void tile(int kind, int rows, int vecs, const gemm_part *p, const uint32_t *a, size_t width,
+                 const uint32_t *b, float *c, size_t cols) {
     __m512 sum[MAX_SUMS];
     EACH for (int i = 0; i < rows * vecs; i++)
         sum[i] = _mm512_setzero_ps();
@@ -188,7 +140,7 @@ INLINE void tile(int kind, int rows, int vecs, const gemm_part *p, const uint32_
             ask((uintptr_t)(c + i * p->ldc) + LINE);
         }
     size_t panel = p->units * B_WIDTH;
-    for (size_t u = 0; u < p->units; u++, a += rows, b += B_WIDTH) {
+    for (size_t u = 0; u < p->units; u++, a += width, b += B_WIDTH) {
         __m512 w[8];
         EACH for (int v = 0; v < vecs; v++)
             w[v] = _mm512_loadu_ps(b + v / 2 * panel + v % 2 * LANES);
@@ -207,11 +159,12 @@ INLINE void tile(int kind, int rows, int vecs, const gemm_part *p, const uint32_
 /* Of few rows, more panels at once: enough sums, whatever the number of rows. */
 INLINE size_t vecs_of(size_t rows) { return rows <= 3 ? 8 : rows <= 6 ? 4 : 2; }
 
-typedef void tile_fn(const gemm_part *p, const uint32_t *a, const uint32_t *b, float *c, size_t cols);
+typedef void tile_fn(const gemm_part *p, const uint32_t *a, size_t width, const uint32_t *b, float *c,
+                     size_t cols);
 #define TILE(kind, rows, vecs)                                                                      \
-    AVX512 static void tile_##kind##_##rows##_##vecs(const gemm_part *p, const uint32_t *a,         \
+    AVX512 static void tile_##kind##_##rows##_##vecs(const gemm_part *p, const uint32_t *a, size_t width,\
                                                      const uint32_t *b, float *c, size_t cols) {    \
-        tile(GEMM_##kind, rows, vecs, p, a, b, c, cols);                                            \
+        tile(GEMM_##kind, rows, vecs, p, a, width, b, c, cols);                                     \
     }
 #define TILES(kind)                                                                                 \
     TILE(kind, 1, 2) TILE(kind, 2, 2) TILE(kind, 3, 2) TILE(kind, 4, 2) TILE(kind, 5, 2) TILE(kind, 6, 2)\
@@ -227,30 +180,34 @@ typedef void tile_fn(const gemm_part *p, const uint32_t *a, const uint32_t *b, f
 TILES(F32)
 TILES(BF16)
 
-/* The tile from row i on by the panels from column j on, as many as a tile of so few rows takes. */
-INLINE void some_panels(const gemm_part *p, size_t i, size_t j, size_t most, tile_fn *const *tiles,
-                        tile_fn *const *wide) {
+/* The tile of a from row i on by the panels from column j on, as many as a tile of so few rows takes. */
+INLINE void some_panels(const gemm_part *p, const uint32_t *a, size_t width, size_t i, size_t j, size_t most,
+                        tile_fn *const *tiles, tile_fn *const *wide) {
     size_t rows = p->rows - i < p->tile_rows ? p->rows - i : p->tile_rows, left = p->cols - j;
-    const uint32_t *a = p->a + i * p->units, *b = p->b + j * p->units;
+    const uint32_t *b = p->b + j * p->units;
     float *c = p->c + i * p->ldc + j;
     if (most > 2 && rows == p->tile_rows && left > (most - 2) * LANES)
-        wide[rows](p, a, b, c, left);
+        wide[rows](p, a, width, b, c, left);
     else
         for (size_t v = 0; v < most * LANES && v < left; v += B_WIDTH)
-            tiles[rows](p, a, b + v * p->units, c + v, left - v);
+            tiles[rows](p, a, width, b + v * p->units, c + v, left - v);
 }
 
 /* A panel stays in the first-level cache for all tiles; but where all panels fit, c is written row by row. */
 INLINE void multiply(const gemm_part *p, tile_fn *const *tiles, tile_fn *const *wide) {
-    size_t most = vecs_of(p->tile_rows), step = most * LANES;
+    size_t most = vecs_of(p->tile_rows), step = most * LANES, width;
     if (p->cols * p->units <= FIRST_LEVEL) {
-        for (size_t i = 0; i < p->rows; i += p->tile_rows)
+        for (size_t i = 0; i < p->rows; i += p->tile_rows) {
+            const uint32_t *a = gemm_tile(p, i, &width);
             for (size_t j = 0; j < p->cols; j += step)
-                some_panels(p, i, j, most, tiles, wide);
+                some_panels(p, a, width, i, j, most, tiles, wide);
+        }
     } else {
         for (size_t j = 0; j < p->cols; j += step)
-            for (size_t i = 0; i < p->rows; i += p->tile_rows)
-                some_panels(p, i, j, most, tiles, wide);
+            for (size_t i = 0; i < p->rows; i += p->tile_rows) {
+                const uint32_t *a = gemm_tile(p, i, &width);
+                some_panels(p, a, width, i, j, most, tiles, wide);
+            }
     }
     if (p->stream) /* such stores are done in any order, and the next reader may be another thread */
         _mm_sfence();
@@ -259,6 +216,7 @@ INLINE void multiply(const gemm_part *p, tile_fn *const *tiles, tile_fn *const *
 AVX512 static void part_f32(const gemm_part *p) { multiply(p, tiles_F32, wide_F32); }
 AVX512 static void part_bf16(const gemm_part *p) { multiply(p, tiles_BF16, wide_BF16); }
 
-const gemm_kernels gemm_avx512 = {{pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, 0};
-const gemm_kernels gemm_avx512_bf16 = {{pack_f32, pack_bf16}, {part_f32, part_bf16}, 1};
+const gemm_kernels gemm_avx512 = {{pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, {NULL, NULL}, 0};
+const gemm_kernels gemm_avx512_bf16 = {
+    {pack_f32, gemm_pack_avx512_bf16}, {part_f32, part_bf16}, {NULL, gemm_few_avx512_bf16}, 1};
 #endif

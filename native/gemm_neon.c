@@ -22,7 +22,7 @@ INLINE float32x4_t numbers(uint32x4_t units, int kind, int upper) {
     return vreinterpretq_f32_u32(units);
 }
 
-/* `rows` rows of a tile, which is `width` wide, by `vecs` vectors of a panel; rows and vecs are constants
+/* `rows` rows of a tile, its units `width` apart, by `vecs` vectors of a panel; rows and vecs are constants
  * where this is inlined. */
 INLINE void strip(int kind, int rows, int vecs, const gemm_part *p, const uint32_t *a, size_t width, const uint32_t *b,
                   float *c, size_t cols) {
@@ -49,11 +49,11 @@ INLINE void strip(int kind, int rows, int vecs, const gemm_part *p, const uint32
 }
 
 /* A whole tile of `rows` rows by one panel. */
-INLINE void tile(int kind, const gemm_part *p, size_t rows, const uint32_t *a, const uint32_t *b, float *c,
-                 size_t cols) {
+INLINE void tile(int kind, const gemm_part *p, size_t rows, const uint32_t *a, size_t width,
+                 const uint32_t *b, float *c, size_t cols) {
 #define ROWS(n)                                                                                     \
     case n:                                                                                         \
-        strip(kind, n, n <= 3 ? 8 : 4, p, a + i, rows, b + v, c + i * p->ldc + v, cols - v);        \
+        strip(kind, n, n <= 3 ? 8 : 4, p, a + i, width, b + v, c + i * p->ldc + v, cols - v);        \
         break;
     for (size_t i = 0, some; i < rows; i += some) {
         some = rows - i < MAX_ROWS ? rows - i : MAX_ROWS;
@@ -69,14 +69,14 @@ INLINE void tile(int kind, const gemm_part *p, size_t rows, const uint32_t *a, c
 INLINE void multiply(int kind, const gemm_part *p) {
     for (size_t j = 0; j < p->cols; j += B_WIDTH)
         for (size_t i = 0; i < p->rows; i += p->tile_rows) {
-            size_t rows = p->rows - i < p->tile_rows ? p->rows - i : p->tile_rows;
-            const uint32_t *a = p->a + i * p->units, *b = p->b + j * p->units;
-            tile(kind, p, rows, a, b, p->c + i * p->ldc + j, p->cols - j);
+            size_t rows = p->rows - i < p->tile_rows ? p->rows - i : p->tile_rows, width;
+            const uint32_t *a = gemm_tile(p, i, &width), *b = p->b + j * p->units;
+            tile(kind, p, rows, a, width, b, p->c + i * p->ldc + j, p->cols - j);
         }
 }
 
 static void part_f32(const gemm_part *p) { multiply(GEMM_F32, p); }
 static void part_bf16(const gemm_part *p) { multiply(GEMM_BF16, p); }
 
-const gemm_kernels gemm_neon = {{gemm_pack_f32, gemm_pack_bf16}, {part_f32, part_bf16}, 0};
+const gemm_kernels gemm_neon = {{gemm_pack_f32, gemm_pack_bf16}, {part_f32, part_bf16}, {NULL, NULL}, 0};
 #endif

@@ -48,9 +48,8 @@ static inline void multiply(int kind, const gemm_part *p) {
         size_t cols = p->cols - j < B_WIDTH ? p->cols - j : B_WIDTH;
         const uint32_t *b = p->b + j * p->units;
         for (size_t i = 0; i < p->rows; i++) {
-            size_t tile = i / p->tile_rows * p->tile_rows, left = p->rows - tile;
-            size_t width = left < p->tile_rows ? left : p->tile_rows;
-            const uint32_t *a = p->a + tile * p->units + i % p->tile_rows;
+            size_t width, below = i % p->tile_rows;
+            const uint32_t *a = gemm_tile(p, i - below, &width) + below;
             float sum[B_WIDTH] = {0}, *c = p->c + i * p->ldc + j;
             for (size_t u = 0; u < p->units; u++)
                 add_products(kind, a[u * width], b + u * B_WIDTH, sum);
@@ -63,4 +62,5 @@ static inline void multiply(int kind, const gemm_part *p) {
 static void part_f32(const gemm_part *p) { multiply(GEMM_F32, p); }
 void gemm_part_bf16(const gemm_part *p) { multiply(GEMM_BF16, p); }
 
-const gemm_kernels gemm_portable = {{gemm_pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, 0};
+const gemm_kernels gemm_portable = {
+    {gemm_pack_f32, gemm_pack_bf16}, {part_f32, gemm_part_bf16}, {NULL, NULL}, 0};

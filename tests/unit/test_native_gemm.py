@@ -7,6 +7,7 @@ refused in one line, whatever its strides.
 import subprocess
 import sys
 import threading
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,23 @@ def test_a_row_does_not_depend_on_the_others_nor_on_threads(engine, kind):
         native.set_threads(threads)
         assert multiply(a, b).tobytes() == multiply(a, packed).tobytes() == whole.tobytes()
     native.set_threads(before)
+
+
+@needs_c
+@kinds
+def test_few_rows_by_plain_b_and_shallow_products_change_no_bit(kind):
+    rng = np.random.default_rng(0)
+    multiply, pack = KINDS[kind]
+    for inner, columns in product((16, 130, 192, 2050), (32, 33, 130, 256)):
+        a, left, right = normal(rng, 64, inner), normal(rng, inner, columns), normal(rng, columns, inner).T
+        for rows, b in product((1, 7, 11, 12, 33, 64), (left, right)):
+            out, expected = np.ones((rows, columns), np.float32), np.ones((rows, columns), np.float32)
+            multiply(a[:rows], b, out=out, add=True)
+            assert out.tobytes() == multiply(a[:rows], pack(b), out=expected, add=True).tobytes()
+    for inner, columns in product((1, 17, 32), (65, 600)):
+        a, b = normal(rng, inner, 300).T, normal(rng, inner, columns)
+        rows = [multiply(np.ascontiguousarray(a[i : i + 1]), pack(b)) for i in range(300)]
+        assert multiply(a, b).tobytes() == np.concatenate(rows).tobytes()
 
 
 @needs_c
