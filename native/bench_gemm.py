@@ -2,10 +2,10 @@
 
 The three products of a linear layer in bf16, with weights packed once or not, and few rows in float32, on one
 thread and on all. Results go into arrays that exist already, as in a training step, and every array begins on
-a cache line, as PyTorch's do; our inputs are float32, PyTorch's bf16 before the clock starts. Its gradient of
-weights is bf16; it is also timed as its autocast leaves it, in float32, and added to what is there. Run
-`python native/bench_gemm.py --peer torch` (a minute); `--save FILE` also writes the figures as JSON, `--show
-FILE` prints saved ones.
+a cache line, as PyTorch's do; our inputs are float32, PyTorch's bf16 before the clock starts. Its products are
+also timed as its autocast has them: w comes in float32, and its gradient goes out so, or is added to what is
+there. Run `python native/bench_gemm.py --peer torch` (a minute); `--save FILE` also writes the figures as JSON,
+`--show FILE` prints saved ones.
 """
 
 import argparse
@@ -116,10 +116,12 @@ def _ours(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> Runs:
 def _torch_runs(torch: Any, x: np.ndarray, w: np.ndarray, g: np.ndarray) -> Runs:
     tx, tw, tg = (torch.from_numpy(a).bfloat16() for a in (x, w, g))
     y, dx, dw = (torch.empty_like(like) for like in (tg, tx, tw))
-    total = torch.zeros(tw.shape)
+    total, floats = torch.zeros(tw.shape), torch.from_numpy(w)
     return {
         "torch forward": lambda: torch.mm(tx, tw.T, out=y),
+        "torch forward, w from float32": lambda: torch.mm(tx, floats.bfloat16().T, out=y),
         "torch input": lambda: torch.mm(tg, tw, out=dx),
+        "torch input, w from float32": lambda: torch.mm(tg, floats.bfloat16(), out=dx),
         "torch weights": lambda: torch.mm(tg.T, tx, out=dw),
         "torch weights, in float32": lambda: total.copy_(torch.mm(tg.T, tx, out=dw)),
         "torch weights, added": lambda: total.add_(torch.mm(tg.T, tx, out=dw)),
@@ -127,9 +129,11 @@ def _torch_runs(torch: Any, x: np.ndarray, w: np.ndarray, g: np.ndarray) -> Runs
 
 
 def _peers_of(run: str) -> tuple[str, ...]:
-    """What a product of ours is held against; the weights' gradient also against one that is float32, too."""
+    """What a product of ours is held against; what begins or ends in float32 also against theirs that does."""
     if run == "weights":
         return "torch weights", "torch weights, in float32"
+    if run in ("forward", "input"):
+        return f"torch {run}", f"torch {run}, w from float32"
     if run == "weights, added":
         return ("torch weights, added",)
     kind = run.split(",")[0]
