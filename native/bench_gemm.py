@@ -2,10 +2,10 @@
 
 The three products of a linear layer in bf16, with weights packed once or not, and few rows in float32, on one
 thread and on all. Results go into arrays that exist already, as in a training step, and every array begins on
-a cache line, as PyTorch's do; our inputs are float32, PyTorch's bf16 before the clock starts. Its products are
-also timed as its autocast has them: w comes in float32, and its gradient goes out so, or is added to what is
-there. Run `python native/bench_gemm.py --peer torch` (a minute); `--save FILE` also writes the figures as JSON,
-`--show FILE` prints saved ones.
+a cache line, as PyTorch's do; our inputs are float32, PyTorch's bf16 before the clock starts. Its products
+are also timed as its autocast has them: w comes in float32, and its gradient goes out so, or is added to what
+is there. Run `python native/bench_gemm.py --peer torch` (a minute); `--save FILE` also writes the figures as
+JSON, `--show FILE` prints saved ones.
 """
 
 import argparse
@@ -129,7 +129,7 @@ def _torch_runs(torch: Any, x: np.ndarray, w: np.ndarray, g: np.ndarray) -> Runs
 
 
 def _peers_of(run: str) -> tuple[str, ...]:
-    """What a product of ours is held against; what begins or ends in float32 also against theirs that does."""
+    """What a product of ours is held against; from or to float32 also against theirs that is."""
     if run == "weights":
         return "torch weights", "torch weights, in float32"
     if run in ("forward", "input"):
