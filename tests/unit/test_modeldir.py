@@ -98,7 +98,8 @@ def test_a_quantized_model_computes_with_its_rounded_weights(shape, qtype):
         if isinstance(p, native.QuantTensor):
             model.parameters()[name].data[...] = native.dequantize(p)
     exact, found = logits(model), logits(small)
-    assert 0 < np.sqrt(np.square(found - exact).mean()) < 0.04 * exact.std()
+    off = np.sqrt(np.square(found - exact).mean())
+    assert off < 0.04 * exact.std() and (off > 0 or qtype == "F16")  # which rounds no activations
 
 
 @pytest.mark.parametrize("tied", [True, False])

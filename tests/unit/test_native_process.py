@@ -23,10 +23,10 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 def run(code: str, **env: str) -> subprocess.CompletedProcess:
-    """Run Python code in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | env, capture_output=True, text=True, timeout=60
-    )
+    """Run Python code in a process of its own, with the best ISA unless `env` says another."""
+    around = {name: value for name, value in os.environ.items() if name != "CHRONOS_ISA"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=around | env, capture_output=True, text=True, timeout=60)
 
 
 def random_problem(b: int, n: int, k: int, qtype: str) -> tuple[np.ndarray, native.QuantTensor]:
@@ -62,7 +62,7 @@ def test_chronos_isa_forces_an_engine(isa):
     assert name == isa and available == str(isa != "plain")
     best = run(DIGEST).stdout.split("|")
     assert abs(float(total) - float(best[2])) < 1e-3
-    assert best[0] == native.info()["isas"][-1]
+    assert best[0] == native.info()["isas"][-1] or not native.available()
 
 
 @pytest.mark.parametrize("isa", ["avx9000", "AVX2", "portable "])
