@@ -6,6 +6,7 @@
 #define CHECK_H
 
 #include <stdint.h>
+#include <stdlib.h>
 
 static uint64_t seed = 1;
 
@@ -16,5 +17,13 @@ static inline uint32_t noise(void) {
 
 /* -1 … 1. */
 static inline float uniform(void) { return (float)(int32_t)noise() * 0x1p-31f; }
+
+/* n of them, in memory that ends with them. */
+static inline float *floats(size_t n) {
+    float *x = malloc(n * sizeof *x);
+    for (size_t i = 0; i < n; i++)
+        x[i] = uniform();
+    return x;
+}
 
 #endif

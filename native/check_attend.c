@@ -27,20 +27,13 @@ static void fail(const char *what, int kind, const problem *p) {
     exit(1);
 }
 
-static float *fresh(size_t n) {
-    float *x = malloc(n * sizeof *x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = uniform();
-    return x;
-}
-
 static problem random_problem(size_t most) {
     problem p = {.batch = noise() % 3, .tokens = noise() % most, .key_heads = 1 + noise() % 3};
     p.heads = p.key_heads * (1 + noise() % 3);
     p.k = 1 + noise() % 40;
     size_t n = p.batch * p.tokens;
-    p.x = fresh(n * (p.heads + 2 * p.key_heads) * p.k);
-    p.grad = fresh(n * p.heads * p.k);
+    p.x = floats(n * (p.heads + 2 * p.key_heads) * p.k);
+    p.grad = floats(n * p.heads * p.k);
     p.visible = malloc(n * sizeof *p.visible);
     int causal = noise() % 2;
     for (size_t i = 0; i < n; i++)

@@ -27,13 +27,6 @@ static void fail(const char *what, const problem *p) {
     exit(1);
 }
 
-static float *fresh(size_t n) {
-    float *x = malloc(n * sizeof *x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = uniform();
-    return x;
-}
-
 static size_t a_at(const problem *p, size_t i, size_t k) { return p->a_turned ? k * p->m + i : i * p->k + k; }
 static size_t b_at(const problem *p, size_t k, size_t j) { return p->b_turned ? j * p->k + k : k * p->n + j; }
 static size_t c_room(const problem *p) { return p->m ? (p->m - 1) * (p->n + p->gap) + p->n : 0; }
@@ -50,9 +43,9 @@ static void multiply(problem *p) {
 
 static void fill(problem *p) {
     size_t bytes = chronos_gemm_packed(p->kind, p->n, p->k) * sizeof *p->panels;
-    p->a = fresh(p->m * p->k);
-    p->b = fresh(p->k * p->n);
-    p->c = fresh(c_room(p));
+    p->a = floats(p->m * p->k);
+    p->b = floats(p->k * p->n);
+    p->c = floats(c_room(p));
     p->panels = aligned_alloc(64, bytes + (-bytes & 63));
 }
 
@@ -162,7 +155,7 @@ static void check_large(void) {
     multiply(&p);
     problem some = p;
     some.m = 40;
-    some.c = fresh(some.m * some.n);
+    some.c = floats(some.m * some.n);
     multiply(&some);
     if (memcmp(p.c, some.c, some.m * some.n * sizeof *p.c))
         fail("past the caches", &p);

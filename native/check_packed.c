@@ -15,13 +15,6 @@ static void fail(const char *what, int type, size_t n, size_t k, size_t b) {
     exit(1);
 }
 
-static float *floats(size_t count) {
-    float *x = malloc(count * sizeof(float));
-    for (size_t i = 0; i < count; i++)
-        x[i] = uniform();
-    return x;
-}
-
 /* y against the sums of w by x, where x (rounded to 8 bits by up to 256 values) may be off by 1/254 of its range. */
 static void check_sums(const char *what, int type, const float *w, size_t n, size_t k, const float *x, size_t b,
                        const float *y, int back, double rounding) {

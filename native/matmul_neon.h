@@ -208,25 +208,11 @@ INLINE void by_pairs(const panel_part *p, size_t cols) {
     }
 }
 
-/* One copy for each number of rows of x, so that it is a constant where this is inlined. */
-#define EACH_COLS(name, call)                                                                             \
-    TARGET static void name(const panel_part *p, size_t cols) {                                           \
-        if (cols == 1) {                                                                                  \
-            enum { N = 1 };                                                                               \
-            call;                                                                                         \
-        } else if (cols == COLS) {                                                                        \
-            enum { N = COLS };                                                                            \
-            call;                                                                                         \
-        } else {                                                                                          \
-            size_t N = cols;                                                                              \
-            call;                                                                                         \
-        }                                                                                                 \
-    }
-EACH_COLS(q4_0, by_32(CHRONOS_Q4_0, p, N))
-EACH_COLS(q8_0, by_32(CHRONOS_Q8_0, p, N))
-EACH_COLS(q2_k, by_256(p, N))
-EACH_COLS(f16, by_2(p, N))
-EACH_COLS(bf16, by_pairs(p, N))
+EACH_COLS(TARGET, q4_0, by_32(CHRONOS_Q4_0, p, N))
+EACH_COLS(TARGET, q8_0, by_32(CHRONOS_Q8_0, p, N))
+EACH_COLS(TARGET, q2_k, by_256(p, N))
+EACH_COLS(TARGET, f16, by_2(p, N))
+EACH_COLS(TARGET, bf16, by_pairs(p, N))
 
 TARGET static void accumulate(const float *g, size_t ldg, size_t b, const float *w, size_t rows, float *y) {
     enum { SUMS = 8 };

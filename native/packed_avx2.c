@@ -187,25 +187,11 @@ INLINE void by_pairs(const panel_part *p, size_t cols) {
     }
 }
 
-/* One copy for each number of rows of x, so that it is a constant where this is inlined. */
-#define EACH_COLS(name, call)                                                                             \
-    AVX2 static void name(const panel_part *p, size_t cols) {                                             \
-        if (cols == 1) {                                                                                  \
-            enum { N = 1 };                                                                               \
-            call;                                                                                         \
-        } else if (cols == COLS) {                                                                        \
-            enum { N = COLS };                                                                            \
-            call;                                                                                         \
-        } else {                                                                                          \
-            size_t N = cols;                                                                              \
-            call;                                                                                         \
-        }                                                                                                 \
-    }
-EACH_COLS(q4_0, by_32(CHRONOS_Q4_0, p, N))
-EACH_COLS(q8_0, by_32(CHRONOS_Q8_0, p, N))
-EACH_COLS(q2_k, by_256(p, N))
-EACH_COLS(f16, by_2(p, N))
-EACH_COLS(bf16, by_pairs(p, N))
+EACH_COLS(AVX2, q4_0, by_32(CHRONOS_Q4_0, p, N))
+EACH_COLS(AVX2, q8_0, by_32(CHRONOS_Q8_0, p, N))
+EACH_COLS(AVX2, q2_k, by_256(p, N))
+EACH_COLS(AVX2, f16, by_2(p, N))
+EACH_COLS(AVX2, bf16, by_pairs(p, N))
 
 AVX2 static void accumulate(const float *g, size_t ldg, size_t b, const float *w, size_t rows, float *y) {
     for (size_t c = 0; c < b; c++)

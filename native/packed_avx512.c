@@ -240,17 +240,17 @@ INLINE void by_pairs(const panel_part *p, size_t cols) {
         call;                                                                                             \
         break;                                                                                            \
     }
-#define EACH_COLS(name, call)                                                                             \
+#define EVERY_COLS(name, call)                                                                            \
     AVX512 static void name(const panel_part *p, size_t cols) {                                           \
         switch (cols) {                                                                                   \
             CASE(1, call) CASE(2, call) CASE(3, call) CASE(4, call)                                       \
         }                                                                                                 \
     }
-EACH_COLS(q4_0, by_32(CHRONOS_Q4_0, p, N))
-EACH_COLS(q8_0, by_32(CHRONOS_Q8_0, p, N))
-EACH_COLS(q2_k, by_256(p, N))
-EACH_COLS(f16, by_2(p, N))
-EACH_COLS(bf16, by_pairs(p, N))
+EVERY_COLS(q4_0, by_32(CHRONOS_Q4_0, p, N))
+EVERY_COLS(q8_0, by_32(CHRONOS_Q8_0, p, N))
+EVERY_COLS(q2_k, by_256(p, N))
+EVERY_COLS(f16, by_2(p, N))
+EVERY_COLS(bf16, by_pairs(p, N))
 
 /* max|x| of 16 values at a time, as bits: integers order them like the floats, NaN above infinity. */
 INLINE __m512i larger(__m512i bits, const float *x) {

@@ -146,6 +146,21 @@ static inline float load_f32(const uint8_t *p) {
     return v;
 }
 
+/* A panel_fn: one copy for each number N of rows of x that pays, so that it is a constant where `call` is inlined. */
+#define EACH_COLS(target, name, call)                                                                     \
+    target static void name(const panel_part *p, size_t cols) {                                           \
+        if (cols == 1) {                                                                                  \
+            enum { N = 1 };                                                                               \
+            call;                                                                                         \
+        } else if (cols == COLS) {                                                                        \
+            enum { N = COLS };                                                                            \
+            call;                                                                                         \
+        } else {                                                                                          \
+            size_t N = cols;                                                                              \
+            call;                                                                                         \
+        }                                                                                                 \
+    }
+
 /* Called from Python. Each returns 0 or an error of chronos_native.h.
  *   pack:           blocks of w (n, k) -> panels; packed_bytes says how large they are
  *   unpack_rows:    the blocks of `count` rows of w, from its panels

@@ -49,7 +49,7 @@ except ImportError:  # no C compiler here: the plain twin is all there is to tes
 @pytest.fixture(params=["plain", *(compiled.isas() if compiled else [])], scope="module")
 def engine(request) -> Iterator[str]:
     """Each engine in turn stands behind `chronos.native`: "plain", or an ISA of the C kernels."""
-    before = native._engine()
+    before, threads = native._engine(), native.info()["threads"]
     native._chosen = plain if request.param == "plain" else compiled
     if request.param != "plain":
         compiled.choose_isa(request.param)
@@ -57,6 +57,7 @@ def engine(request) -> Iterator[str]:
     native._chosen = before
     if compiled:
         compiled.choose_isa(None)
+        compiled.set_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -10,28 +10,9 @@ from hypothesis import strategies as st
 
 from chronos import native
 from chronos.console import ChronosError
-from chronos.native import plain, scan_plain
+from chronos.native import scan_plain
 
-try:
-    from chronos.native import compiled
-except ImportError:  # no C compiler here: the plain twin is all there is to test
-    compiled = None
-
-ENGINES = ["plain", *(compiled.isas() if compiled else [])]
-
-
-@pytest.fixture(params=ENGINES, scope="module", autouse=True)
-def engine(request):
-    """Each engine in turn stands behind `chronos.native`."""
-    before, threads = native._engine(), native.info()["threads"]
-    native._chosen = plain if request.param == "plain" else compiled
-    if request.param != "plain":
-        compiled.choose_isa(request.param)
-    yield request.param
-    native._chosen = before
-    if compiled:
-        compiled.choose_isa(None)
-        compiled.set_threads(threads)
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 def sorted_out(scores: np.ndarray, passing: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
