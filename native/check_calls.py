@@ -175,10 +175,11 @@ def attention(c) -> Pairs:
     """A pass of attention, there and back; rounded, ISAs may differ by more than sums do."""
     groups, k, batch, tokens = 1 + c.size(3), 1 + c.size(20), c.size(3), c.size()
     heads = groups * (1 + c.size(2))
-    x, grad = c.floats(batch, tokens, (heads + 2 * groups) * k), c.floats(batch, tokens, heads * k)
+    packed, out = (batch, tokens, (heads + 2 * groups) * k), (batch, tokens, heads * k)
+    x, grad = c.floats(*packed), c.floats(*out)
     visible = c.bend(c.rng.integers(0, tokens + 1, (batch, tokens)))
     sizes, kind = (c.number(heads), c.number(groups), c.number(0.3)), c.number("f32", ("bf16", "f16", None))
-    outs = [c.floats(batch, tokens, heads * k), c.floats(batch, heads, tokens), c.bend(np.array(x))]
+    outs = [c.floats(*out), c.floats(batch, heads, tokens), c.floats(*packed)]
     again = [np.array(a) for a in outs]
     for isa, (o, lse, dx) in ((None, outs), ("portable", again)):
         compiled.choose_isa(isa)
