@@ -17,10 +17,10 @@ try:
 
     from chronos import native
     from chronos.console import ChronosError, say, table
-    from chronos.files import sha256_file, write_json
-    from chronos.settings import artifacts, machine, set_threads
+    from chronos.settings import artifacts, set_threads
     from chronos.training.checkpoint import rows
     from chronos.training.config import resolve
+    from chronos.training.evidence import save
     from chronos.training.run import Source, resume, start
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing}; run `make setup`, then `.venv/bin/python 05-training/amp_curve.py`")
@@ -127,17 +127,8 @@ def main() -> int:
             runs[kind][seed] = train(args.text, seed, amp, args.overrides, place)
     columns, lines = report(runs)
     table("With --amp and without", columns, lines)
-    shown = [Path(word).name if word == args.text else word for word in sys.argv[1:]]
-    result = {
-        "command": " ".join(["python 05-training/amp_curve.py", *shown]),
-        "machine": machine(),
-        "text_sha256": sha256_file(args.text),
-        "columns": columns,
-        "rows": lines,
-        "apart": compare(runs),
-        "runs": {kind: {str(seed): run for seed, run in found.items()} for kind, found in runs.items()},
-    }
-    write_json(args.out, result)
+    each = {kind: {str(seed): run for seed, run in found.items()} for kind, found in runs.items()}
+    save("amp_curve.py", args, columns, lines, apart=compare(runs), runs=each)
     draw(runs, args.out.with_suffix(".svg"))
     return 0
 

@@ -70,19 +70,24 @@ def main() -> None:
         lines.append(row)
     columns = ["experiment", "parameters", "steps", f"validation nats/token ({args.seeds} seeds)", "seconds"]
     table("Evidence", columns, lines)
-    shown = [Path(word).name if word == args.text else word for word in sys.argv[1:]]
     kept = ("seed", "val_nats", "seconds", "tokens_per_s")
+    curves = {name: cells[0]["curve"] for name, cells in found.items()}
+    runs = {name: [{key: c[key] for key in kept} for c in cells] for name, cells in found.items()}
+    save("evidence.py", args, columns, lines, curves=curves, runs=runs)
+    draw(curves, args.out.with_suffix(".svg"))
+
+
+def save(script: str, args: argparse.Namespace, columns: list[str], lines: list, **more: Any) -> None:
+    """Write args.out (JSON): the command, machine and args.text that the figures are of, and the figures."""
+    shown = [Path(word).name if word == args.text else word for word in sys.argv[1:]]
     result = {
-        "command": " ".join(["python 05-training/evidence.py", *shown]),
+        "command": " ".join([f"python 05-training/{script}", *shown]),
         "machine": machine(),
         "text_sha256": sha256_file(args.text),
         "columns": columns,
         "rows": lines,
-        "curves": {name: cells[0]["curve"] for name, cells in found.items()},
-        "runs": {name: [{key: c[key] for key in kept} for c in cells] for name, cells in found.items()},
     }
-    write_json(args.out, result)
-    draw(result["curves"], args.out.with_suffix(".svg"))
+    write_json(args.out, result | more)
 
 
 def draw(curves: dict[str, list[list[float]]], path: Path) -> None:
